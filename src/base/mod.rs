@@ -1,0 +1,15 @@
+//! The words every layer shares: frames, flows, pieces of stream, limits.
+
+mod flow;
+mod frame;
+mod limits;
+mod stream;
+mod text;
+mod time;
+
+pub use flow::{Endpoint, FlowKey, PerSide, PerWay, Side, Way};
+pub use frame::{At, Frame, LinkType};
+pub use limits::Limits;
+pub use stream::{GapReason, Piece};
+pub use text::printable;
+pub use time::{Span, Time};

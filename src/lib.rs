@@ -1,0 +1,5 @@
+//! Who hung up? Reads packets, rebuilds TCP flows, decodes TLS records and says of every TLS session how it ended, who ended it,
+//! whose fault that was, how sure that is, and which frames prove it.
+
+pub mod base;
+pub mod decode;
