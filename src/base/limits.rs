@@ -25,7 +25,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 200_000,
-            tombstones: 400_000,
+            tombstones: 200_000,
             reorder_flow: 256 * 1024,
             reorder_total: 16 * 1024 * 1024,
             handshake_flow: 64 * 1024,

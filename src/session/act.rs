@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::{At, Side, Span};
 use crate::decode::IcmpKind;
+use crate::tls::Alert;
 
 /// One closing act: a close_notify, a fatal alert, a FIN, a RST, an ICMP error, or silence.
 #[derive(Clone, Debug)]
@@ -23,13 +24,8 @@ pub struct Act {
 /// The kinds of closing act.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ActKind {
-    /// A TLS alert in clear (or decrypted): level and description as on the wire.
-    Alert {
-        /// 1 warning, 2 fatal.
-        level: u8,
-        /// Alert description (RFC 8446 section 6).
-        description: u8,
-    },
+    /// A TLS alert in clear (or decrypted).
+    Alert(Alert),
     /// An encrypted record that can only be an alert, or has an alert's length.
     SealedAlert {
         /// Length of the record.
@@ -95,8 +91,12 @@ pub struct Rst {
     pub other_mac: bool,
     /// The peer's segment that it answers (reply kind: the one whose ACK is this RST's sequence number).
     pub trigger: Option<At>,
-    /// The same sender went on in sequence afterwards: this RST did not end the connection.
+    /// The same sender went on in sequence afterwards: whoever sent this RST, it was not its sender.
     pub outlived_by: Option<At>,
+    /// … and the peer went on too: this RST did not end the connection.
+    pub survived_by: Option<At>,
+    /// Records of application data the peer had sent when it came.
+    pub peer_app_records: u32,
     /// Its sender had sent a FIN or an earlier RST before.
     pub after_own_close: bool,
     /// Bytes of the peer's stream that had been sent and that this RST's sender had not acknowledged.

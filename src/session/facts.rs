@@ -1,14 +1,12 @@
 //! A finished session: everything the rules and the reports may know of it. No packets, only facts with their frames.
 
-use std::sync::Arc;
-
-use crate::base::{At, Endpoint, GapReason, PerSide, Side, Span, Time};
+use crate::base::{At, Endpoint, GapReason, PerSide, Side, Span, Time, Way};
 use crate::decode::IcmpError;
 use crate::prelude::Story;
 use crate::session::act::Closing;
 use crate::session::timeline::Timeline;
-use crate::session::words::{Cap, ClosedBy, CloseNotify, Ending, Phase};
-use crate::tls::{Chain, ClientHello, ServerHello};
+use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
+use crate::tls::{Alert, Chain, ClientHello, Protection, ServerHello, Suite, Version};
 
 /// One session: a TCP connection that carried TLS or was meant to.
 #[derive(Clone, Debug)]
@@ -47,8 +45,10 @@ pub struct Session {
     pub icmp: Vec<(Side, IcmpError)>,
     /// What happened, in order.
     pub timeline: Timeline,
-    /// What limits its reading, sorted.
+    /// What limits its reading.
     pub caps: Vec<Cap>,
+    /// The way along the flow key that the client sends, to read the timeline by.
+    pub client_way: Way,
 }
 
 /// How TCP came up, or did not.
@@ -95,6 +95,10 @@ pub struct SideFacts {
     pub first_app: Option<At>,
     /// Its last record of application data (an alert-sized last record does not count).
     pub last_app: Option<At>,
+    /// How often it began to speak after the other side had spoken.
+    pub turns: u32,
+    /// The longest record of application data it sent since the other side last spoke.
+    pub run_largest: u16,
     /// Its last complete record.
     pub last_record: Option<LastRecord>,
     /// Its stream ended in the middle of a record.
@@ -148,6 +152,10 @@ pub struct Fin {
     pub acknowledged_after: u64,
     /// Whether the peer acknowledged it.
     pub acked: bool,
+    /// Bytes of the peer's stream that had been seen when it came.
+    pub peer_sent: u64,
+    /// Records of application data the peer had sent when it came.
+    pub peer_app_records: u32,
 }
 
 /// A side's last complete record.
@@ -191,6 +199,12 @@ pub struct Unanswered {
     pub peer_heard: Option<At>,
     /// Only segments of full size went unacknowledged while smaller ones passed.
     pub only_full_size: bool,
+    /// Something smaller got through after the first of them was sent: acknowledged, or reported by SACK.
+    pub passed_smaller: bool,
+    /// Smallest and largest payload that was repeated.
+    pub smallest: u32,
+    /// See `smallest`.
+    pub largest: u32,
 }
 
 /// What TLS said in a session.
@@ -199,19 +213,21 @@ pub struct TlsFacts {
     /// A TLS record was seen (of either side).
     pub seen: bool,
     /// The ClientHello (the second one after a HelloRetryRequest).
-    pub client_hello: Option<Arc<ClientHello>>,
+    pub client_hello: Option<Box<ClientHello>>,
     /// The frame in which the ClientHello was complete.
     pub client_hello_at: Option<At>,
     /// TCP segments the ClientHello took.
     pub client_hello_segments: u32,
     /// The ServerHello.
-    pub server_hello: Option<Arc<ServerHello>>,
+    pub server_hello: Option<Box<ServerHello>>,
     /// Its frame.
     pub server_hello_at: Option<At>,
-    /// Negotiated version, as on the wire (0x0304 is TLS 1.3).
-    pub version: Option<u16>,
+    /// Negotiated version.
+    pub version: Option<Version>,
+    /// How records are protected, by suite and version.
+    pub protection: Option<Protection>,
     /// Negotiated cipher suite.
-    pub suite: Option<u16>,
+    pub suite: Option<Suite>,
     /// A HelloRetryRequest was sent.
     pub hello_retry: Option<At>,
     /// The session was resumed (PSK, ticket or session ID).
@@ -221,7 +237,7 @@ pub struct TlsFacts {
     /// Handshakes after the first.
     pub renegotiations: u32,
     /// The server's certificates (TLS ≤ 1.2, in clear).
-    pub certificates: Option<Arc<Chain>>,
+    pub certificates: Option<Box<Chain>>,
     /// The end of the server's certificate message, or of what must hold it (TLS 1.3: the first sealed record of its flight).
     pub certificate_at: Option<At>,
     /// The server asked for a client certificate (TLS ≤ 1.2, in clear).
@@ -234,8 +250,8 @@ pub struct TlsFacts {
     pub change_cipher_spec: PerSide<Option<At>>,
     /// TLS 1.3 padding that each side adds to every record (16 for SunJSSE), once calibrated.
     pub padding: PerSide<Option<u16>>,
-    /// Alerts in clear, in order, the first few: who, frame, level, description.
-    pub alerts: Vec<(Side, At, u8, u8)>,
+    /// Alerts in clear, in order, the first few: who, frame, what.
+    pub alerts: Vec<(Side, At, Alert)>,
     /// JA3 of the ClientHello (MD5, hex).
     pub ja3: Option<String>,
     /// JA4 of the ClientHello.
@@ -248,14 +264,15 @@ impl Session {
         self.last.time.since(self.first.time)
     }
 
-    /// The server's name as the client asked for it.
-    pub fn sni(&self) -> Option<&str> {
-        self.tls.client_hello.as_ref()?.sni.as_deref()
+    /// The server's name as the client asked for it. From the network: not escaped.
+    pub fn sni(&self) -> Option<String> {
+        Some(self.tls.client_hello.as_ref()?.server_name.as_ref()?.text())
     }
 
-    /// The application protocol, where it is known: ALPN of the ServerHello (TLS ≤ 1.2), or the only one the client offered.
-    pub fn alpn(&self) -> Option<&str> {
-        self.tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref())
+    /// The application protocol that the server chose (TLS ≤ 1.2; TLS 1.3 encrypts it). From the network: not escaped.
+    pub fn alpn(&self) -> Option<String> {
+        let chosen = self.tls.server_hello.as_ref()?.alpn.as_deref()?;
+        Some(String::from_utf8_lossy(chosen).into_owned())
     }
 
     /// Whether a capture defect limits the reading.

@@ -1,11 +1,20 @@
 //! From records and TCP events to a finished session: phase, timeline, closing acts, ending.
 
 mod act;
+mod closing;
 mod facts;
+mod finish;
+mod flow;
+mod log;
+mod query;
+mod reading;
 mod timeline;
+mod tracker;
 mod words;
 
 pub use act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
 pub use facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
+pub use finish::Surroundings;
+pub use flow::Flow;
 pub use timeline::{Event, Timeline, What};
-pub use words::{Cap, ClosedBy, CloseNotify, Ending, Phase};
+pub use words::{Cap, CloseNotify, ClosedBy, Ending, Phase};

@@ -1,0 +1,143 @@
+//! The judge: asks every rule, lets rules give way to better ones, and refuses to choose between readings that blame different parties.
+
+use crate::base::Side;
+use crate::diagnose::rule::{Context, Reading, Rule};
+use crate::diagnose::rules::{self, ALL};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fact, Fault, ToldReaction, Verdict};
+use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, SealedReading, Session};
+
+/// The verdict on a session.
+pub fn judge(session: &Session, context: &Context) -> Verdict {
+    let mut readings: Vec<(&Rule, Reading)> = ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, context)?))).collect();
+    let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
+    readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
+    let (slug, reading) = settle(readings, session, context);
+    assemble(session, slug, reading)
+}
+
+/// One reading out of those left. Readings that no order settles and that name different faults decide nothing.
+fn settle(mut readings: Vec<(&Rule, Reading)>, session: &Session, context: &Context) -> (&'static str, Reading) {
+    if readings.is_empty() {
+        // Where the capture hides what was said last, that is the reason why nothing fits.
+        if let Some(reading) = rules::capture_incomplete::blinded(session) {
+            return (rules::capture_incomplete::RULE.slug, reading);
+        }
+        let rule = &rules::unexplained::RULE;
+        let reading = rules::unexplained::explain(session, context);
+        return (rule.slug, reading);
+    }
+    let (rule, mut reading) = readings.remove(0);
+    let disputed = readings.iter().any(|(_, other)| other.fault != reading.fault);
+    for (other, said) in readings {
+        if disputed || said.fault != reading.fault {
+            reading.alternatives.insert(
+                0,
+                Alternative { fault: said.fault, cause: other.slug, why: said.summary, decide_by: tell::capture_at(session, Side::Server) },
+            );
+        }
+    }
+    if disputed {
+        let why = reading.summary.clone();
+        reading
+            .alternatives
+            .insert(0, Alternative { fault: reading.fault, cause: rule.slug, why, decide_by: tell::capture_at(session, Side::Server) });
+        reading.fault = Fault::Undetermined;
+        reading.confidence = Confidence::Possible;
+    }
+    (rule.slug, reading)
+}
+
+fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict {
+    let mut evidence: Vec<Citation> = Vec::new();
+    if let Some(root) = session.root() {
+        let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
+        evidence.push(Citation { at: root.at, from: root.side, fact, what: tell::act(root, session) });
+    }
+    for citation in reading.evidence {
+        if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {
+            evidence.push(citation);
+        }
+    }
+    if let Some(crossed) = &session.closing.crossed {
+        let what = format!("{}; it crossed the other side's close on the wire", tell::act(crossed, session));
+        evidence.push(Citation { at: crossed.at, from: crossed.side, fact: Fact::Saw, what });
+    }
+    if evidence.is_empty() {
+        evidence.push(Citation { at: session.last, from: None, fact: Fact::Saw, what: "the session's last packet".to_owned() });
+    }
+    evidence.sort_by_key(|citation| (citation.at.file, citation.at.frame));
+    let mut told: Vec<ToldReaction> = session
+        .closing
+        .reactions
+        .iter()
+        .map(|reaction| ToldReaction {
+            at: reaction.act.at,
+            from: reaction.act.side,
+            what: tell::act(&reaction.act, session),
+            to: reaction.to,
+        })
+        .collect();
+    told.truncate(8);
+    let (ending_confidence, closed_by_confidence) = confidence(session);
+    let mut closed_by = session.closed_by;
+    // A tunnel's TCP endpoint is the proxy: what closes the tunnel unannounced is the proxy's act, whoever made it do so.
+    let tunnelled = session.tunnel().is_some();
+    if tunnelled && closed_by == ClosedBy::Server && session.ending != Ending::CloseNotify && session.ending != Ending::FatalAlert {
+        closed_by = ClosedBy::Proxy;
+    }
+    if reading.fault == Fault::Proxy && session.ending == Ending::Rst {
+        closed_by = ClosedBy::Proxy;
+    }
+    let fault_confidence = cap(session, reading.confidence);
+    Verdict {
+        ending: session.ending,
+        ending_confidence,
+        closed_by,
+        closed_by_confidence,
+        fault: reading.fault,
+        fault_confidence,
+        cause,
+        impact: reading.impact,
+        summary: reading.summary,
+        evidence,
+        reactions: told,
+        ruled_out: reading.ruled_out,
+        alternatives: reading.alternatives,
+        advice: reading.advice,
+    }
+}
+
+/// Capture defects cap what may be claimed.
+fn cap(session: &Session, confidence: Confidence) -> Confidence {
+    let limit = |cap: &Cap| match cap {
+        Cap::Duplicates | Cap::BadChecksums | Cap::CutEnd | Cap::Hole | Cap::KernelDrops => Confidence::Likely,
+        Cap::OneDirection | Cap::Snaplen | Cap::MidStream | Cap::LimitReached | Cap::FramingLost => Confidence::Possible,
+    };
+    session.caps.iter().map(limit).fold(confidence, Confidence::min)
+}
+
+/// How sure the ending, and who closed, are.
+fn confidence(session: &Session) -> (Confidence, Confidence) {
+    let base = match session.root().map(|root| &root.what) {
+        Some(ActKind::SealedAlert { reading: SealedReading::Unclear, .. }) => Confidence::Possible,
+        Some(ActKind::SealedAlert { .. }) => Confidence::Likely,
+        Some(ActKind::Fin | ActKind::Rst(_))
+            if session.root_side().is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown) =>
+        {
+            Confidence::Possible
+        }
+        _ => Confidence::Certain,
+    };
+    let mut by = base;
+    if session.closing.crossed.is_some() {
+        by = Confidence::Possible;
+    }
+    if let Some(ActKind::Rst(rst)) = session.root().map(|root| &root.what) {
+        by = by.min(if rst.fits_sender() { Confidence::Certain } else { Confidence::Possible });
+    }
+    if session.ending == Ending::Stall {
+        by = by.min(Confidence::Likely);
+    }
+    (cap(session, base), cap(session, by))
+}

@@ -1,0 +1,132 @@
+//! What a rule is: a cause with its name, its manual and its check.
+
+use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fault, Impact, RuledOut};
+use crate::session::Session;
+
+/// One cause. Each lives in a file of its own, and the file's `//!` lines are its manual page.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its name: the same in files, captures, output and manual. Once published it does not change meaning.
+    pub slug: &'static str,
+    /// The heading it stands under in the manual's list.
+    pub group: Group,
+    /// One line: when it is given.
+    pub summary: &'static str,
+    /// The fault it usually comes with.
+    pub usual_fault: &'static str,
+    /// The source of its file: the manual page is its leading `//!` lines.
+    pub source: &'static str,
+    /// Causes that say the same thing better: where one of them fires too, this one is silent.
+    pub yields_to: &'static [&'static str],
+    /// Whether the session shows it.
+    pub check: fn(&Session, &Context) -> Option<Reading>,
+}
+
+/// The stages of a session, as the manual groups the causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Nothing is wrong.
+    Harmless,
+    /// TCP did not come up.
+    Connecting,
+    /// What is spoken before TLS.
+    BeforeTls,
+    /// Hellos, certificates, Finished.
+    Handshake,
+    /// After both Finished.
+    Established,
+}
+
+impl Group {
+    /// The heading.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Harmless => "clean and harmless",
+            Group::Connecting => "the connection never came up",
+            Group::BeforeTls => "before TLS",
+            Group::Handshake => "in the handshake",
+            Group::Established => "established",
+        }
+    }
+}
+
+/// What a rule may know beside the session: facts about the rest of the capture before the session's end.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Ports on which TLS is expected.
+    pub tls_port: bool,
+}
+
+/// What a rule makes of a session.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Who must act.
+    pub fault: Fault,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// What it cost.
+    pub impact: Impact,
+    /// One sentence, lower case.
+    pub summary: String,
+    /// The frames that prove it, beside those of the root event.
+    pub evidence: Vec<Citation>,
+    /// Who is excluded.
+    pub ruled_out: Vec<RuledOut>,
+    /// What else it can be.
+    pub alternatives: Vec<Alternative>,
+    /// What to do.
+    pub advice: Vec<String>,
+}
+
+impl Reading {
+    /// A reading with nothing but its sentence.
+    pub fn new(fault: Fault, confidence: Confidence, impact: Impact, summary: impl Into<String>) -> Reading {
+        Reading {
+            fault,
+            confidence,
+            impact,
+            summary: summary.into(),
+            evidence: Vec::new(),
+            ruled_out: Vec::new(),
+            alternatives: Vec::new(),
+            advice: Vec::new(),
+        }
+    }
+
+    /// Cites a frame.
+    pub fn cite(mut self, citation: Option<Citation>) -> Reading {
+        self.evidence.extend(citation);
+        self
+    }
+
+    /// Excludes a party.
+    pub fn rule_out(mut self, fault: Fault, why: impl Into<String>) -> Reading {
+        self.ruled_out.push(RuledOut { fault, why: why.into() });
+        self
+    }
+
+    /// Names another reading, and what would decide.
+    pub fn or(mut self, fault: Fault, cause: &'static str, why: impl Into<String>, decide_by: impl Into<String>) -> Reading {
+        self.alternatives.push(Alternative { fault, cause, why: why.into(), decide_by: decide_by.into() });
+        self
+    }
+
+    /// Says what to do.
+    pub fn advise(mut self, what: impl Into<String>) -> Reading {
+        self.advice.push(what.into());
+        self
+    }
+}
+
+impl Rule {
+    /// The manual page: the leading `//!` lines of its file, as Markdown.
+    pub fn manual(&self) -> String {
+        let mut page = String::new();
+        for line in self.source.lines() {
+            let Some(text) = line.strip_prefix("//!") else { break };
+            page.push_str(text.strip_prefix(' ').unwrap_or(text));
+            page.push('\n');
+        }
+        page
+    }
+}

@@ -1,0 +1,94 @@
+//! clean-close: a close_notify came first, and nothing its receiver still owed was cut off.
+//!
+//! # What it means
+//!
+//! One side sent a close_notify alert, the polite goodbye of TLS, and nothing that the other side still owed was cut off by what followed.
+//! Who sent it first is who ended the session, and that is no fault. RSTs seen afterwards are kernels tidying up sockets that are already
+//! closed; they are told as reactions, never as the end. Not flagged; fault `none`, impact `none`.
+//!
+//! # How it looks in applications
+//!
+//! - Both ends, as a rule: nothing. Java `read()` returns -1, Python `recv()` returns `b''`, Go `io.EOF`, Node `'end'`, curl exit code 0.
+//! - OpenSSL: `SSL_read` ends with `SSL_ERROR_ZERO_RETURN`, the good kind of end. No `unexpected eof while reading`.
+//! - GnuTLS: `Peer has closed the GnuTLS connection`.
+//! - The side that goes on writing after the peer's goodbye: `Broken pipe`, `EPIPE`, `write: broken pipe`, sometimes
+//!   `Connection reset by peer`. Python: `unwrap()` raises `BrokenPipeError`.
+//! - Java before 11: `javax.net.ssl.SSLException: Inbound closed before receiving peer's close_notify: possible truncation attack?`, and
+//!   Java 11 to 15 `closing inbound before receiving peer's close_notify` (JDK-8253368): raised by the order in which the local program
+//!   closes, not by the wire.
+//! - Packet lists show red RST lines although nobody lost a byte.
+//!
+//! # Why it happens
+//!
+//! - A response with `Connection: close`, the end of the program, or an orderly shutdown.
+//! - An idle timer of a server that says goodbye: nginx, Apache and HAProxy in HTTP mode send close_notify and FIN.
+//! - The RST after it: the server closed its socket completely, the client politely answers with its own close_notify, and the server's
+//!   kernel has nobody to give it to. Very common with nginx, Go, rustls, GnuTLS and Java servers. Two RSTs whose sequence numbers differ
+//!   by one stand before and after the FIN; that is normal too.
+//! - A client that closes while the server's close_notify lies unread sends RST+ACK instead of FIN, as RFC 1122 asks (seen with curl and
+//!   Go).
+//! - Java with TLS 1.3 says goodbye in two records, `user_canceled` (90) and close_notify, each 35 bytes long when encrypted.
+//!
+//! # What to do
+//!
+//! - **Client**: nothing to repair. Treat `EPIPE` or a reset on a pooled connection that was closed cleanly as "connect again".
+//! - **Client, Java**: a program that hangs after the move to TLS 1.3 because it waits for the other half to close wants
+//!   `-Djdk.tls.acknowledgeCloseNotify=true` (the duplex close of TLS 1.2).
+//! - **Server**: nothing. Who dislikes the RSTs shuts down only the write side and reads until the client's FIN before `close()` (Apache's
+//!   lingering close does so; in OpenSSL, `SSL_shutdown()` until it returns 1).
+//! - **Proxy / load balancer**: do not raise alarms on bare RST counters; these endings count there too.
+//! - **Network**: nothing.
+//! - Verify: `openssl s_client -connect host:443 -quiet -ign_eof` ends without an error line. In Wireshark `tls.record.content_type == 21`
+//!   shows the alert up to TLS 1.2; with a key log `tls.alert_message.desc == 0` does in every version.
+//!
+//! # How sure
+//!
+//! - Proof: the alert read in clear or decrypted (`sent`). Otherwise `likely`: the side's last record before its FIN has exactly the length
+//!   of one alert (TLS 1.3: 19 bytes, 11 with CCM_8, 35 with Java).
+//! - Looks alike: a fatal alert has the same length, and an alert-sized record after the peer's bare FIN may be a fatal `decode_error`;
+//!   then close_notify is `unknown`, not `likely`.
+//! - Not this cause: a close_notify settles only its sender's direction. An answer cut in mid-record after the client's half-close is a
+//!   truncation.
+//! - In TLS 1.3 without keys, two bytes of application data look like an alert; protocols with two-byte messages (MQTT, WebSocket) stay
+//!   `unknown`.
+//! - What decides: a key log (`--keylog FILE`) turns `likely` into `sent` or `absent`.
+//!
+//! # References
+//!
+//! - RFC 8446 section 6.1 (closure alerts, half-close); RFC 5246 section 7.2.1 (duplex close).
+//! - RFC 9293 sections 3.5.2 and 3.6 (reset generation, closing); RFC 1122 section 4.2.2.13; RFC 2525 section 2.17 (RST on close with
+//!   unread data).
+//! - JSSE Reference Guide: `jdk.tls.acknowledgeCloseNotify`. OpenSSL manual: `SSL_shutdown(3)`.
+
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{CloseNotify, Ending, Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "clean-close",
+    group: Group::Harmless,
+    summary: "a close_notify came first, and nothing its receiver still owed was cut off",
+    usual_fault: "none",
+    source: include_str!("clean_close.rs"),
+    yields_to: &["server-truncated-record", "client-truncated-record", "client-aborted-transfer", "zero-window-stall", "keepalive-race"],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    if session.ending != Ending::CloseNotify || session.phase != Phase::Established {
+        return None;
+    }
+    let root = session.root()?;
+    let closer = root.side?;
+    let mut reading = Reading::new(
+        Fault::None,
+        if session.close_notify[closer] == CloseNotify::Sent { Confidence::Certain } else { Confidence::Likely },
+        Impact::None,
+        format!("the {closer} said close_notify before it closed; what followed is tidying up"),
+    );
+    if session.close_notify[closer] == CloseNotify::Likely {
+        reading = reading.advise("Give the key log of either end to read the alert instead of inferring it from its length and place.");
+    }
+    Some(reading)
+}

@@ -1,0 +1,100 @@
+//! client-closed-without-close-notify: the client closed with a bare FIN after everything it asked for was answered.
+//!
+//! # What it means
+//!
+//! The client closed TCP without a close_notify, at a moment when nothing was outstanding: what it had asked for was answered, and it had
+//! acknowledged the answers. The wire is impolite, nobody was hurt. It is flagged, because no goodbye announced the FIN, with fault `none`:
+//! this is how browsers and most HTTP libraries close. The server's alert and the client's RST that often follow are reactions to the FIN.
+//!
+//! # How it looks in applications
+//!
+//! - Client: nothing at all.
+//! - Server on OpenSSL 3: `unexpected eof while reading` (`error:0A000126`), Python
+//!   `ssl.SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol`, stunnel the same text. Such a server
+//!   also answers with a fatal `decode_error` (50).
+//! - Server on OpenSSL 1.1.1: `SSL_ERROR_SYSCALL` with `errno 0`, usually swallowed.
+//! - Go, Node, Java and rustls servers: nothing, or a quiet end of stream; they answer with their own close_notify.
+//! - nginx (level info): `client 10.0.0.12 closed keepalive connection`. HAProxy and Apache: a normal log line.
+//! - Windows: Schannel 36887 or 36888 entries may appear for the alert that follows.
+//!
+//! # Why it happens
+//!
+//! - Browsers: Chromium never sends close_notify; it drops idle connections with a bare FIN.
+//! - Python `close()`, `http.client`, `urllib`, process exit; wget; Node `socket.destroy()`.
+//! - Java's HTTP clients at exit of the JVM; connection pools that evict idle sockets.
+//! - .NET `HttpClient` and `SslStream.Dispose()`, which send none (only `SslStream.ShutdownAsync()` does).
+//! - rustls dropped without `send_close_notify()`.
+//!
+//! # What to do
+//!
+//! - **Client**: nothing needed for HTTP, where Content-Length, chunks or END_STREAM say that the answer is complete. For protocols without
+//!   such an end mark, close politely: Python `sock.unwrap()`, Node `socket.end()`, Java `SSLSocket.close()`, OpenSSL `SSL_shutdown()`,
+//!   .NET `ShutdownAsync()`, rustls `send_close_notify()`.
+//! - **Server**: keep the error out of the alarms. OpenSSL 3 takes `SSL_OP_IGNORE_UNEXPECTED_EOF` (Python 3.10 and later:
+//!   `ctx.options |= ssl.OP_IGNORE_UNEXPECTED_EOF`) where the protocol carries its own lengths.
+//! - **Proxy / load balancer**: log it as a normal end; HAProxy `option dontlognull` and nginx `error_log ... warn` keep the log quiet.
+//! - **Network**: nothing. The RST that closes such a session is the client's kernel answering a late alert.
+//! - Verify: `tcp.flags.fin == 1 || tcp.flags.reset == 1 || tls.alert_message` on the stream; the first of them is the client's FIN.
+//!
+//! # How sure
+//!
+//! - Proof of who: the client's FIN is the first closing act; the server's alert acknowledges a byte count that includes that FIN, so it
+//!   came after it.
+//! - Complete or not: without keys, completeness is read from the rhythm of requests and answers. With keys, Content-Length and the like
+//!   are read, and the impact becomes `none` instead of `unknown`.
+//! - Looks alike: `client-aborted-transfer` (data was still coming), a half-close whose sender goes on acknowledging, `probe` (no
+//!   application data), and a certificate the client did not like (no answer before the FIN).
+//! - Caps: a hole in the client's last bytes may hide a close_notify.
+//! - What decides: a key log, or the client's own log.
+//!
+//! # References
+//!
+//! - RFC 9112 section 9.8 (incomplete close); RFC 8446 section 6.1.
+//! - OpenSSL 3.0 migration guide and `SSL_CTX_set_options(3)`, `SSL_OP_IGNORE_UNEXPECTED_EOF`.
+//! - dotnet/runtime issue 44660 (SslStream sends no close_notify on Dispose).
+
+use crate::base::Side;
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "client-closed-without-close-notify",
+    group: Group::Harmless,
+    summary: "the client closed with a bare FIN after everything it asked for was answered",
+    usual_fault: "none",
+    source: include_str!("client_closed_without_close_notify.rs"),
+    yields_to: &[
+        "client-aborted-transfer",
+        "client-truncated-record",
+        "certificate-expired",
+        "certificate-rejected",
+        "certificate-untrusted",
+        "server-not-tls",
+    ],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let root = session.bare_fin(Side::Client).filter(|_| session.phase == Phase::Established)?;
+    let client = session.side(Side::Client);
+    if client.app_records == 0 || session.outstanding() {
+        return None;
+    }
+    Some(
+        Reading::new(
+            Fault::None,
+            Confidence::Likely,
+            Impact::None,
+            "the client closed with a bare FIN, after all it had asked for was answered: browsers, Python, wget and pooled connections do so",
+        )
+        .cite(tell::last_data(session, Side::Server))
+        .cite(tell::inferred(root.at, Side::Client, "nothing was outstanding: the server spoke last"))
+        .rule_out(Fault::Server, "it had answered and had not closed")
+        .rule_out(Fault::Network, "both directions worked up to the close")
+        .advise("Nothing: a client may close like this once it has its answer (RFC 9112 section 9.8).")
+        .advise("If the server logs this as an error, let the client call its library's TLS shutdown before it closes the socket."),
+    )
+}

@@ -1,0 +1,126 @@
+//! path-black-hole: packets are sent again and again and nothing at all comes back.
+//!
+//! # What it means
+//!
+//! One side retransmits the same data with growing pauses, and from one moment on nothing of the other side is seen. The path may have died
+//! in either direction, the other host may be gone, or a firewall may have begun to drop: from one place these are the same picture, so the
+//! fault is `undetermined`. If the other side is still heard (its own data, its retransmissions) but does not receive, one direction of the
+//! path is dead, and the fault is `network`. Impact: the session stalled and failed.
+//!
+//! # How it looks in applications
+//!
+//! - Sending side, after minutes: Java `java.net.SocketException: Connection timed out (Write failed)`, `Read timed out`; Go
+//!   `write: connection timed out`, `i/o timeout`; Python `TimeoutError: [Errno 110] Connection timed out`; Node `ETIMEDOUT`; rustls
+//!   `Connection timed out (os error 110)`.
+//! - curl: `curl: (28) Operation timed out after 30001 milliseconds`, `curl: (56) Recv failure: Connection timed out`.
+//! - .NET: `A connection attempt failed because the connected party did not properly respond` (10060); Chrome `ERR_TIMED_OUT`,
+//!   `ERR_NETWORK_CHANGED`.
+//! - Server: nginx `recv() failed (110: Connection timed out)`, HAProxy `cD` or `sD`; often sessions that stay "established" for hours.
+//! - A waiting reader without keep-alive notices nothing, for ever.
+//!
+//! # Why it happens
+//!
+//! - A link, tunnel, VPN or Wi-Fi went away; a roaming client changed its address.
+//! - The other host lost power, panicked or was live-migrated; a VM or container was frozen.
+//! - A firewall or NAT lost its state (failover, reload, idle expiry) and drops silently; asymmetric routes after a change.
+//! - A routing or ECMP change sent the flow through a box that does not know it.
+//! - Lossy lines over a longer time (then small things still come back now and then).
+//!
+//! # What to do
+//!
+//! - **Client and Server**: find dead peers in time: `TCP_USER_TIMEOUT`, keep-alive below 60 s (`net.ipv4.tcp_keepalive_time`, `_intvl`,
+//!   `_probes`, or per socket), `net.ipv4.tcp_retries2=8` (about 100 s instead of 15, about 15 min); HTTP/2 PING (gRPC `keepalive_time`);
+//!   limits on reads in every client.
+//! - **Proxy / load balancer**: HAProxy `option clitcpka`, `option srvtcpka`, `timeout client-fin`; nginx `proxy_socket_keepalive on`,
+//!   `listen ... so_keepalive=60s:10s:6`; state synchronisation between firewall nodes.
+//! - **Network**: what happened at that second: link and route changes, firewall failover, VPN re-key; `mtr -T -P 443 host` in *both*
+//!   directions.
+//! - **Network**: Linux routers: `nf_conntrack_tcp_be_liberal`, `conntrack -S` (invalid, drop), asymmetric paths and `rp_filter`.
+//! - Verify: capture at both ends at the same time: `tcpdump -ni any -w side.pcap 'host 203.0.113.7 and tcp port 443'`. Filter:
+//!   `tcp.analysis.retransmission && tcp.stream eq N`, `tcp.analysis.rto`.
+//!
+//! # How sure
+//!
+//! - Proof of the stall: three or more retransmissions of the same byte with doubling pauses (Linux 0.2, 0.4, 0.8, 1.7 s ...) and no
+//!   progress in the acknowledgements.
+//! - Not decidable from one place: forward path, return path, dead peer, silent firewall.
+//! - If the silence began after an idle gap that fits a timer, `middlebox-idle-timeout` is given as an alternative. If only large segments
+//!   are lost: `path-mtu-black-hole`. If the peer still acknowledges: `server-unresponsive` or `zero-window-stall`.
+//! - `still-open`: the capture must go on for three retransmission times or 2 s, whichever is longer, after the last packet.
+//! - What decides: the capture at the other end: do the packets arrive there, does it answer?
+//!
+//! # References
+//!
+//! - RFC 9293 sections 3.8.1, 3.8.3 and 3.8.4; RFC 6298; RFC 5482 (user timeout).
+//! - Linux kernel documentation, ip-sysctl: `tcp_retries2`, `tcp_keepalive_time`; nf_conntrack-sysctl.
+
+use crate::base::Side;
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Ending, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "path-black-hole",
+    group: Group::Established,
+    summary: "one side went on repeating itself and nothing came back",
+    usual_fault: "undetermined or network",
+    source: include_str!("path_black_hole.rs"),
+    yields_to: &[
+        "firewall-rejected",
+        "unreachable",
+        "server-unresponsive",
+        "zero-window-stall",
+        "path-mtu-black-hole",
+        "large-client-hello-dropped",
+        "middlebox-idle-timeout",
+        "connection-timeout",
+    ],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    if session.ending != Ending::Stall {
+        return None;
+    }
+    let (side, lost) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.side(side).unanswered?)))?;
+    let took = lost.until.time.since(lost.since.time);
+    let peer = side.peer();
+    // The peer's own packets still came, and kept repeating: its direction works, the other does not.
+    let other_works = lost.peer_heard.filter(|_| session.side(peer).unanswered.is_some());
+    let mut reading = Reading::new(
+        if other_works.is_some() { Fault::Network } else { Fault::Undetermined },
+        if other_works.is_some() { Confidence::Likely } else { Confidence::Possible },
+        Impact::SessionFailed,
+        format!(
+            "the {side}'s data went unanswered: sent again {} over {}, {}",
+            tell::plural(u64::from(lost.retransmissions), "time"),
+            tell::span(took),
+            if other_works.is_some() { format!("while the {peer}'s packets still arrived") } else { "and nothing came back".to_owned() }
+        ),
+    )
+    .cite(tell::saw(lost.since, side, "first transmission of what was never acknowledged"))
+    .cite(tell::saw(lost.until, side, format!("last of {}", tell::plural(u64::from(lost.retransmissions), "retransmission"))))
+    .cite(tell::missing(lost.until, peer, session.side(side).unacked, "acknowledgement never seen"));
+    if let Some(heard) = other_works {
+        reading = reading.cite(tell::saw(heard, peer, "still sending: this direction of the path works"));
+    }
+    reading = reading.rule_out(Fault::from(side), "it was sending, and went on trying");
+    if other_works.is_none() {
+        reading = reading
+            .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", tell::capture_at(session, peer))
+            .or(
+                Fault::Proxy,
+                "middlebox-idle-timeout",
+                "a firewall or NAT that forgot the connection and drops silently",
+                tell::capture_at(session, peer),
+            )
+            .or(Fault::from(peer), "path-black-hole", "its host is down", tell::capture_at(session, peer));
+    }
+    Some(
+        reading
+            .advise(format!("Capture at the {peer} at the same time: packets that do not arrive are lost on the way."))
+            .advise(tell::capture_at(session, peer)),
+    )
+}

@@ -1,0 +1,125 @@
+//! server-closed-without-close-notify: the server closed with a bare FIN while an answer was, or may have been, owed.
+//!
+//! # What it means
+//!
+//! In an established session the server closed TCP on a record boundary, without a close_notify, while something was owed: a request
+//! without its answer, or a transfer whose end cannot be seen. Without the goodbye the client cannot tell "that was all" from "somebody cut
+//! it here". The server's side hung up: fault `server`; `none` when the answer is known to be complete (keys and Content-Length). Impact:
+//! `truncation_possible`, or none when complete.
+//!
+//! # How it looks in applications
+//!
+//! - Client, OpenSSL 3: `unexpected eof while reading` (`error:0A000126`); OpenSSL 1.1.1 `SSL_ERROR_SYSCALL` with `errno 0`.
+//! - Client, curl: `curl: (52) Empty reply from server`, `curl: (18) transfer closed with 900 bytes remaining to read`; newer curl on
+//!   close-delimited bodies `curl: (56) OpenSSL SSL_read: SSL_ERROR_SYSCALL, errno 0`.
+//! - Client, Java: `SSLSocket` reads -1, *silently*; `HttpsURLConnection` `java.net.SocketException: Unexpected end of file from server`,
+//!   or a short body without any error; `HttpClient` `java.io.IOException: HTTP/1.1 header parser received no bytes`,
+//!   `fixed content-length: 1000, bytes received: 100`.
+//! - Client, Python: `recv()` returns `b''` (`suppress_ragged_eofs`),
+//!   `http.client.RemoteDisconnected: Remote end closed connection without response`, `IncompleteRead(100 bytes read, 900 more expected)`.
+//! - Client, Go: `EOF`, for bodies `unexpected EOF`; Node `ECONNRESET`, `socket hang up`, `aborted`; rustls
+//!   `peer closed connection without sending TLS close_notify`.
+//! - Client, GnuTLS, wget: `The TLS connection was non-properly terminated.` (exit 4); Chrome `ERR_EMPTY_RESPONSE`,
+//!   `ERR_CONTENT_LENGTH_MISMATCH`.
+//! - PHP: `SSL: Connection reset by peer`, `file_get_contents(): SSL operation failed with code 1 ... unexpected eof while reading`.
+//! - Proxy in the client's place: nginx `upstream prematurely closed connection while reading response header from upstream` (502); HAProxy
+//!   `SH`, `SD`.
+//! - Server: its own error just before, if any.
+//!
+//! # Why it happens
+//!
+//! - Habit of the stack: Python `http.server` and Node at its idle limit close without close_notify; IIS and appliances often do.
+//! - The worker died or was killed; without unread data the kernel sends a FIN, not a RST (a crash, `SIGKILL`, out of memory, a PHP-FPM or
+//!   gunicorn worker over its limit).
+//! - A request or total time limit in the server: gunicorn `--timeout` 30 s, `proxy_read_timeout`, Tomcat, servlet filters.
+//! - A TCP-mode proxy in front (HAProxy, nginx `stream`, L4 load balancer) that ends the tunnel: it cannot make a close_notify, so a FIN
+//!   without one, from a server that usually sends one, points to it (`timeout client`, `timeout server`).
+//! - A protocol that ends bodies by closing (HTTP/1.0, no Content-Length) on a server without a TLS goodbye.
+//! - Reload or scale-down without draining.
+//!
+//! # What to do
+//!
+//! - **Client**: trust lengths, not the close: check Content-Length, chunks, END_STREAM; repeat idempotent requests. Where the protocol has
+//!   its own end marks and only the exception hurts: OpenSSL `SSL_OP_IGNORE_UNEXPECTED_EOF`, Python
+//!   `ctx.options |= ssl.OP_IGNORE_UNEXPECTED_EOF`. Where silence hurts: Java `-Dcom.sun.net.ssl.requireCloseNotify=true`.
+//! - **Server**: close politely: `SSL_shutdown()` before `close()`; Node `socket.end()`, not `destroy()`; send Content-Length or chunks;
+//!   look for the crash: `journalctl -u service`, `dmesg | grep -i 'killed process'`, core dumps.
+//! - **Server**: limits: nginx `send_timeout` (60 s), `proxy_read_timeout` (60 s), gunicorn `--timeout`, Apache `Timeout`; graceful stop
+//!   (`nginx -s quit`, `worker_shutdown_timeout`, Kubernetes `preStop` and `terminationGracePeriodSeconds`).
+//! - **Proxy / load balancer**: HAProxy `timeout server`, `timeout tunnel 1h`, `hard-stop-after`; AWS NLB and ALB deregistration delay.
+//! - **Network**: nothing; a box seldom makes a FIN.
+//! - Verify: `openssl s_client -connect host:443 -servername host -quiet -ign_eof`, send a request: an `unexpected eof` line shows the
+//!   habit. Filter: `tcp.flags.fin == 1 || tls.record.content_type == 21`.
+//!
+//! # How sure
+//!
+//! - Certain: the server's FIN came first, every byte of its stream up to it was seen, and no record of alert length stands at its end.
+//! - A FIN on a record boundary proves nothing about completeness. Only keys (Content-Length, END_STREAM) decide it; a record cut in the
+//!   middle is `server-truncated-record`.
+//! - Looks alike: `server-idle-timeout` (nothing outstanding, after a silence), `client-closed-without-close-notify` (the client's FIN was
+//!   first), `proxy-tunnel-cut`, `server-process-died` (refusals follow).
+//! - "Server" is the TLS endpoint or a pass-through box at that address.
+//! - What decides: a key log, the server's log, a capture behind the proxy.
+//!
+//! # References
+//!
+//! - RFC 8446 section 6.1 (no close_notify: do not assume that all data was received); RFC 9112 sections 6.3, 8 and 9.8.
+//! - OpenSSL 3.0 migration guide; php-src issue 8369; HAProxy configuration manual, section 8.5.
+
+use crate::base::Side;
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "server-closed-without-close-notify",
+    group: Group::Established,
+    summary: "the server closed with a bare FIN while something was, or may have been, owed",
+    usual_fault: "server; none if known complete",
+    source: include_str!("server_closed_without_close_notify.rs"),
+    yields_to: &[
+        "server-idle-timeout",
+        "server-truncated-record",
+        "zero-window-stall",
+        "proxy-tunnel-cut",
+        "capture-incomplete",
+        "client-certificate-required",
+        "client-certificate-rejected",
+        "server-process-died",
+    ],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
+    let owed = session.outstanding();
+    let quiet = session.silence_before(root.at);
+    let (summary, confidence) = if owed {
+        ("the server closed with a bare FIN while the client's last request was unanswered".to_owned(), Confidence::Likely)
+    } else {
+        (
+            format!(
+                "the server closed with a bare FIN, {} after the last data; whether its answer was complete cannot be known without keys",
+                quiet.map_or("soon".to_owned(), tell::span)
+            ),
+            Confidence::Possible,
+        )
+    };
+    Some(
+        Reading::new(Fault::Server, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
+            .cite(tell::last_data(session, Side::Client))
+            .cite(tell::last_data(session, Side::Server))
+            .rule_out(Fault::Client, "it had not closed")
+            .rule_out(Fault::Network, "a FIN in sequence came from the server's address")
+            .or(
+                Fault::None,
+                "server-closed-without-close-notify",
+                "the answer was complete and only the close_notify is missing",
+                "a key log (SSLKEYLOGFILE) of either end, or the application's own record of the exchange",
+            )
+            .advise(format!("Look into the server's log at {}: did it crash, restart, or hit a limit?", tell::clock(root.at)))
+            .advise("Let the server call its library's TLS shutdown (SSL_shutdown) before it closes the socket."),
+    )
+}

@@ -1,0 +1,115 @@
+//! server-idle-timeout: the server closed after a silence with nothing outstanding.
+//!
+//! # What it means
+//!
+//! Nothing was outstanding, both sides were silent for a while, and then the server closed: an idle timer. It may do so at any time, and a
+//! client must expect it: fault `none`. If the close came without a close_notify it is flagged and the verdict says so; nothing was lost.
+//! Harm begins only where the client sends its next request into the closing connection (`keepalive-race`). The length of the silence is
+//! given, with the timers known to have it.
+//!
+//! # How it looks in applications
+//!
+//! - Client: usually nothing; a pool notices and drops the connection. Read loops see the end of the stream: -1, `b''`, `EOF`, `'end'`.
+//! - Client, after a bare FIN: OpenSSL 3 `unexpected eof while reading`; rustls `peer closed connection without sending TLS close_notify`;
+//!   GnuTLS `The TLS connection was non-properly terminated.`; Python with `suppress_ragged_eofs=False` `SSLEOFError`.
+//! - Client, at its next request: `NoHttpResponseException`, `socket hang up`, `RemoteDisconnected`, `Unexpected end of file from server`,
+//!   `http: server closed idle connection`.
+//! - Database and queue clients: `Connection is closed`,
+//!   `The last packet successfully received from the server was 28,801,234 milliseconds ago` (MySQL `wait_timeout` 28800 s),
+//!   `missed heartbeats`.
+//! - Server: nothing, or at debug level: HAProxy `cD`, IIS `Timer_ConnectionIdle`, Apache nothing, nginx (debug) only.
+//!
+//! # Why it happens
+//!
+//! - 2 s gunicorn; 5 s Apache `KeepAliveTimeout`, Node (5 s, on the wire 6.0 s in recent 20.x because of a 1 s buffer; 65 s in the newest
+//!   releases), uvicorn; 10 s HAProxy in common configurations.
+//! - 20 s Tomcat (stock `server.xml`); 30 s Jetty; 50 s or 60 s HAProxy `timeout client` in common configurations; 60 s AWS ALB and Classic
+//!   ELB.
+//! - 65 s or 75 s nginx (`keepalive_timeout`: stock file, built-in default); 65 s OCI load balancer; 90 s Azure Front Door; 120 s IIS /
+//!   HTTP.sys, Squid towards clients; 130 s Kestrel.
+//! - 240 s Azure Application Gateway; 300 s F5 TCP profile; 350 s AWS NLB TLS listener; 400 s Cloudflare; 600 s nginx `stream`, 610 s
+//!   Google external load balancers; 3600 s Envoy; 43200 s stunnel. Go servers have none by default.
+//! - A FIN without close_notify at such a time, from a server that otherwise sends one, points to a TCP-mode proxy in front (HAProxy
+//!   `mode tcp`, nginx `stream`): it cannot make a close_notify. Node's https server sends a bare FIN by itself.
+//!
+//! # What to do
+//!
+//! - **Client**: who waits longer must change: pool timer below the server's. Go `http.Transport.IdleConnTimeout` 90 s; Java
+//!   `-Djdk.httpclient.keepalive.timeout=` (seconds), `-Dhttp.keepAlive.time.server=`; Apache HttpClient `setConnectionTimeToLive`,
+//!   `evictIdleConnections`; .NET `SocketsHttpHandler.PooledConnectionIdleTimeout`; Node agent `timeout`; HikariCP `maxLifetime`,
+//!   `keepaliveTime`.
+//! - **Client**, long sessions: application heartbeats below the timer: WebSocket ping, gRPC `keepalive_time`, MQTT keep-alive, AMQP
+//!   heartbeat, SSH `ServerAliveInterval`.
+//! - **Server**: longer, if clients suffer: nginx `keepalive_timeout 75s`, Apache `KeepAliveTimeout 65`, Node
+//!   `server.keepAliveTimeout = 65000`, Tomcat `keepAliveTimeout`, Jetty `idleTimeout`, Kestrel `KeepAliveTimeout`, IIS connection
+//!   time-out. Behind a load balancer always longer than *its* timer.
+//! - **Proxy / load balancer**: HAProxy `timeout http-keep-alive`, `timeout client`, `timeout tunnel 1h`; AWS ALB
+//!   `idle_timeout.timeout_seconds`; nginx stream `proxy_timeout 10m`; Envoy `idle_timeout`.
+//! - **Network**: TCP keep-alives do not reset an application's timer; they only help against boxes.
+//! - Verify: send one request in `openssl s_client -connect host:443 -crlf -quiet`, wait, and note the seconds until it ends. Filter:
+//!   `tcp.flags.fin == 1`, column `tcp.time_delta`.
+//!
+//! # How sure
+//!
+//! - Signs: a silence, nothing outstanding, the server's close first; a match with a known timer (within 1 s or 1 %) or the same gap in
+//!   three or more sessions makes it likely.
+//! - A match only suggests an owner: 60, 300 and 3600 s have many.
+//! - Looks alike: `middlebox-idle-timeout` (a RST or silence to the *next* packet, the server never closed),
+//!   `server-closed-without-close-notify` (something was owed), `keepalive-race` (a request crossed).
+//! - Without keys, "nothing outstanding" is read from the rhythm of requests and answers; server push or long polling may mislead it.
+//! - What decides: the configured timer of the server and of the proxy in front.
+//!
+//! # References
+//!
+//! - RFC 9112 sections 9.3 and 9.5; RFC 9113 section 9.1.
+//! - nginx `keepalive_timeout`; Apache `KeepAliveTimeout`; HAProxy `timeout http-keep-alive`; Node.js `server.keepAliveTimeout`; AWS: NLB
+//!   and ALB idle timeout.
+//! - Cloudflare: connection limits; Google Cloud: load balancing request distribution; Envoy FAQ: timeouts.
+
+use crate::base::{Side, Span};
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "server-idle-timeout",
+    group: Group::Established,
+    summary: "the server closed after a silence with nothing outstanding",
+    usual_fault: "none",
+    source: include_str!("server_idle_timeout.rs"),
+    yields_to: &["server-truncated-record", "proxy-tunnel-cut", "capture-incomplete"],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
+    let quiet = session.silence_before(root.at)?;
+    let idle = quiet >= IDLE && session.round_trip().is_none_or(|rtt| quiet.nanos() > rtt.nanos().saturating_mul(4));
+    if !idle || session.outstanding() || session.side(Side::Server).app_records == 0 || session.side(Side::Client).swallowed() {
+        return None;
+    }
+    Some(
+        Reading::new(
+            Fault::None,
+            Confidence::Likely,
+            Impact::None,
+            format!("the server closed with a bare FIN after {} of silence with nothing outstanding", tell::span(quiet)),
+        )
+        .cite(tell::last_data(session, Side::Server))
+        .cite(tell::inferred(root.at, Side::Server, format!("{} after the last data of either side", tell::span(quiet))))
+        .rule_out(Fault::Client, "it had not closed, and waited for nothing")
+        .or(
+            Fault::Proxy,
+            "middlebox-idle-timeout",
+            "a proxy in TCP mode with an idle timer closes like this: it cannot say close_notify for the server",
+            tell::capture_at(session, Side::Server),
+        )
+        .advise("Let the client give up idle connections sooner than the server does, or send something in between.")
+        .advise("If an error was reported, the client had tried to use the connection again: retry once on a fresh one."),
+    )
+}
+
+/// Shorter pauses are part of an exchange.
+const IDLE: Span = Span::from_millis(1_800);

@@ -1,0 +1,163 @@
+//! server-reset: the server reset an established session that was not finished.
+//!
+//! # What it means
+//!
+//! The server sent a RST of its own making (an *active* one: ACK flag, live window, its usual options), with no close_notify before it,
+//! while an exchange was not complete. A reset throws away what was still in its buffers and tells the client nothing. Fault `server`, the
+//! TCP endpoint at that address; `none` when the exchange is known to be complete. Impact: the answer is lost or may be truncated.
+//!
+//! # How it looks in applications
+//!
+//! - Client, Java: `java.net.SocketException: Connection reset`; `HttpClient`
+//!   `java.io.IOException: HTTP/1.1 header parser received no bytes`, cause `Connection reset`.
+//! - Client, OpenSSL: `read:errno=104`, `SSL_ERROR_SYSCALL`; curl: `curl: (56) Recv failure: Connection reset by peer`,
+//!   `curl: (56) OpenSSL SSL_read: Connection reset by peer, errno 104`.
+//! - Client, Python 3.10 and later: `recv()` returns `b''`, as if the end were clean; `http.client.RemoteDisconnected`, `IncompleteRead`;
+//!   `requests.exceptions.ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))`.
+//! - Client, Go: `read tcp 10.0.0.12:51544->203.0.113.7:443: read: connection reset by peer`; Node `read ECONNRESET`, `aborted`; rustls
+//!   `Connection reset by peer (os error 104)`; GnuTLS `Error in the pull function.`
+//! - Client, .NET: `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
+//!   `PR_CONNECT_RESET_ERROR`.
+//! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream` (502);
+//!   HAProxy `SH`, `SD`.
+//! - Server: crash or limit messages, if any; a `kill -9` leaves none.
+//!
+//! # Why it happens
+//!
+//! - The server closed its socket while request bytes lay unread: it answered early (413, 401, 400) and did not drain, it crashed, or a
+//!   worker was killed in the middle of a request.
+//! - Application limits enforced by hard close: `SO_LINGER` 0, nginx `reset_timedout_connection on`, connection limits, DoS protection.
+//! - Idle handling of IIS, F5 (TCP profile: 300 s, RST by default) and other load balancers that reset instead of closing.
+//! - TCP keep-alive or `TCP_USER_TIMEOUT` of the server decided that the client is dead (a RST+ACK after unanswered probes).
+//! - The service was stopped or restarted: listeners closed with connections not yet accepted.
+//!
+//! # What to do
+//!
+//! - **Client**: repeat idempotent requests on a new connection; use `Expect: 100-continue` for large uploads.
+//! - **Server**: log at that second; drain the request before an early error answer (nginx `lingering_close`, Apache does); graceful
+//!   restart; memory limits (`dmesg | grep -i oom`, container exit 137); upload limits raised or announced (nginx `client_max_body_size`).
+//! - **Server, IIS**: `%SystemRoot%\System32\LogFiles\HTTPERR` gives the reason (`Timer_ConnectionIdle`,
+//!   `Connection_Abandoned_By_ReqQueue`, `AppOffline`).
+//! - **Proxy / load balancer**: F5 `tmsh modify sys db tm.rstcause.log value enable`, TCP profile "Reset On Timeout"; HAProxy
+//!   `option nolinger` off; check idle and request limits.
+//! - **Network**: nothing, when the RST fits the server; otherwise see `injected-reset`.
+//! - Verify: filter `tcp.flags.reset == 1`; columns `ip.ttl`, `ip.id`, `tcp.window_size_value`, `tcp.options.timestamp.tsval` must continue
+//!   those of the server's data packets.
+//!
+//! # How sure
+//!
+//! - Who: a RST with ACK flag, the last advertised window, timestamps kept and IP ID in sequence is the server's own kernel closing a live
+//!   socket: likely to certain.
+//! - Why: never on the wire. Crash, limit and intent look the same.
+//! - A RST without ACK flag, window 0, IP ID 0, sequence number = the ACK of the packet it answers, is a kernel's *reply* for a socket that
+//!   is gone. After a FIN of the server it is harmless; without one it is `undetermined`, never "the server reset".
+//! - Looks alike: `middlebox-idle-timeout` (after a silence), `injected-reset` (does not fit, or data follows), `keepalive-race`.
+//! - What decides: a capture on the server: did that RST leave there?
+//!
+//! # References
+//!
+//! - RFC 9293 sections 3.5.2, 3.5.3 and 3.10; RFC 1122 section 4.2.2.13; RFC 2525 section 2.17; RFC 9112 section 9.6 (lingering close).
+//! - Microsoft: error logging in HTTP APIs (HTTPERR). F5: RST cause logging. nginx `reset_timedout_connection`.
+
+use crate::base::{Side, Span};
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "server-reset",
+    group: Group::Established,
+    summary: "the server aborted the connection while an exchange was, or may have been, incomplete",
+    usual_fault: "server; none if known complete",
+    source: include_str!("server_reset.rs"),
+    yields_to: &[
+        "server-truncated-record",
+        "client-truncated-record",
+        "client-aborted-transfer",
+        "probe",
+        "injected-reset",
+        "zero-window-stall",
+        "server-process-died",
+        "proxy-tunnel-cut",
+        "server-not-tls",
+        "client-not-tls",
+        "middlebox-idle-timeout",
+        "capture-incomplete",
+        "certificate-expired",
+        "certificate-rejected",
+        "certificate-untrusted",
+        "client-certificate-required",
+        "client-certificate-rejected",
+    ],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let rst = session.root_rst(Side::Server).filter(|_| session.phase == Phase::Established)?;
+    if !rst.fits_sender() || rst.after_own_close {
+        return None;
+    }
+    let owed = session.outstanding();
+    let quiet = session.silence_before(rst.at);
+    let idle = quiet.is_some_and(|quiet| quiet >= Span::from_millis(1_800)) && !owed;
+    if idle {
+        // An endpoint resets an idle connection only if its application aborts it; a box with an idle timer does so as a matter of course.
+        return Some(
+            Reading::new(
+                Fault::Undetermined,
+                Confidence::Possible,
+                Impact::Unknown,
+                format!(
+                    "a reset in the server's name came after {} of silence with nothing outstanding",
+                    quiet.map_or(String::new(), tell::span)
+                ),
+            )
+            .cite(tell::last_data(session, Side::Server))
+            .or(Fault::Server, "server-reset", "its application aborted the connection", "the server's log")
+            .or(
+                Fault::Proxy,
+                "middlebox-idle-timeout",
+                "a load balancer or firewall with an idle timer that resets both ends",
+                tell::capture_at(session, Side::Server),
+            )
+            .advise("See whether other sessions end after the same silence: a timer then, on a box or on the server."),
+        );
+    }
+    let mut reading = Reading::new(
+        Fault::Server,
+        Confidence::Likely,
+        if owed { Impact::SessionFailed } else { Impact::TruncationPossible },
+        if owed {
+            "the server aborted the connection with a reset while the request was unanswered".to_owned()
+        } else {
+            format!("the server aborted the connection with a reset, {} after the last data", quiet.map_or("soon".to_owned(), tell::span))
+        },
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .cite(tell::last_data(session, Side::Server))
+    .rule_out(Fault::Client, "it had not closed");
+    if rst.peer_unacked > 0 {
+        reading = reading.cite(tell::inferred(
+            rst.at,
+            Side::Server,
+            format!("{} of the client's data were not acknowledged by it", tell::bytes(rst.peer_unacked)),
+        ));
+    }
+    Some(
+        reading
+            .or(
+                Fault::Proxy,
+                "injected-reset",
+                "a box that copies TTL, window and timestamps cannot be told apart from here",
+                tell::capture_at(session, Side::Server),
+            )
+            .advise(format!(
+                "Look into the log of the server ({}) at {}: a crash, a kill, a limit or a deadline.",
+                session.ends.server,
+                tell::clock(rst.at)
+            ))
+            .advise("If its log knows nothing of it, capture there at the same time: a RST that does not leave it came from between."),
+    )
+}

@@ -1,0 +1,372 @@
+//! The closing acts of a connection put in causal order: the root event, what belongs to it, what it provoked.
+//!
+//! Causality goes by acknowledgement numbers, not by capture order: an act is a reaction to another one only if its sender had
+//! acknowledged it, and a RST without ACK names the segment it answers by its sequence number.
+
+use crate::base::{At, GapReason, PerWay, Side, Span, Way};
+use crate::session::act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
+use crate::session::flow::Flow;
+use crate::session::tracker::{SealedRecord, Tracker};
+use crate::session::words::{ClosedBy, Ending};
+use crate::tls::{Alert, AlertDescription, AlertLevel};
+
+/// Repetitions without an answer that make a silence: below, it may still be on its way.
+const SILENT_AFTER: u32 = 3;
+/// A client that closes after waiting this long for the first answer gave up waiting.
+const PATIENCE: Span = Span::from_millis(1_500);
+
+/// A ClientHello that had no answer for this long when the capture ended has none.
+const HELLO_PATIENCE: Span = Span::from_secs(5);
+
+/// What [`conclude`] finds.
+#[derive(Debug)]
+pub(super) struct Conclusion {
+    pub closing: Closing,
+    pub ending: Ending,
+    pub closed_by: ClosedBy,
+    /// Each way's encrypted record of an alert's size before its close, and what it can be.
+    pub sealed: PerWay<Option<(SealedRecord, SealedReading)>>,
+}
+
+/// Finds the root event. `client` is the way the client sends; `end` is where the capture ended.
+pub(super) fn conclude(flow: &Flow, client: Way, end: At) -> Conclusion {
+    let sealed = PerWay::new(sealed_alert(flow, Way::AtoB, client), sealed_alert(flow, Way::BtoA, client));
+    let side = |way: Way| if way == client { Side::Client } else { Side::Server };
+    let mut acts = collect(flow, &sealed, &side);
+    acts.sort_by_key(|act| (act.at.file, act.at.frame, order(&act.what)));
+    let closing = arrange(acts);
+    let (ending, closed_by) = name(flow, client, end, &closing);
+    Conclusion { closing, ending, closed_by, sealed }
+}
+
+/// Acts of one frame: an alert before the FIN it announces.
+fn order(what: &ActKind) -> u8 {
+    match what {
+        ActKind::Alert(_) | ActKind::SealedAlert { .. } => 0,
+        ActKind::Fin => 1,
+        _ => 2,
+    }
+}
+
+fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, side: &impl Fn(Way) -> Side) -> Vec<Act> {
+    let mut acts = Vec::new();
+    if let Some(tls) = &flow.reading.tls {
+        for alert in &tls.alerts {
+            if closes(tls, alert.alert) {
+                acts.push(Act {
+                    at: alert.at,
+                    side: Some(side(alert.way)),
+                    what: ActKind::Alert(alert.alert),
+                    offset: Some(alert.offset),
+                    knew: Some(alert.knew),
+                });
+            }
+        }
+    }
+    for way in [Way::AtoB, Way::BtoA] {
+        if let Some((record, reading)) = sealed[way] {
+            acts.push(Act {
+                at: record.at,
+                side: Some(side(way)),
+                what: ActKind::SealedAlert { len: record.len, reading },
+                offset: Some(record.offset),
+                knew: Some(record.knew),
+            });
+        }
+        if let Some(fin) = flow.conn.half(way).fin()
+            && !is_half_close(flow, way)
+        {
+            acts.push(Act {
+                at: fin.at,
+                side: Some(side(way)),
+                what: ActKind::Fin,
+                offset: Some(flow.conn.half(way).offset_of(fin.seq)),
+                knew: Some(flow.at_fin[way].knew),
+            });
+        }
+    }
+    for (way, rst) in flow.rsts.iter().filter(|(_, rst)| rst.survived_by.is_none()) {
+        let peer = flow.conn.half(way.opposite());
+        acts.push(Act {
+            at: rst.at,
+            side: Some(side(*way)),
+            what: ActKind::Rst(Box::new(rst.clone())),
+            offset: None,
+            knew: rst.ack.map(|ack| peer.offset_of(ack)),
+        });
+    }
+    acts
+}
+
+/// Whether an alert in clear is a closing act: a warning that nothing follows up on is not.
+fn closes(tls: &Tracker, alert: Alert) -> bool {
+    if alert.is_fatal(tls.version) || alert.description == AlertDescription::CLOSE_NOTIFY {
+        return true;
+    }
+    alert.description == AlertDescription::USER_CANCELED
+}
+
+/// A FIN whose sender went on acknowledging application data of its peer: it only said that it will send no more.
+pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
+    let half = flow.conn.half(way);
+    let peer = flow.conn.half(way.opposite());
+    let Some(tls) = flow.reading.tls.as_ref() else {
+        let after = half.acked().map_or(0, |ack| peer.offset_of(ack)).saturating_sub(flow.at_fin[way].knew);
+        return half.fin().is_some() && after > 1;
+    };
+    let before = flow.at_fin[way];
+    let more = tls.ways[way.opposite()].app_records > before.peer_app_records;
+    let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
+    // Data that was already under way may be acknowledged by the kernel of a process that has gone; a RST then answers what comes later.
+    let went =
+        flow.rsts.iter().any(|(of, rst)| *of == way && rst.kind != RstKind::Refusal && rst.at > half.fin().map_or(rst.at, |fin| fin.at));
+    half.fin().is_some() && more && !went && acknowledged > before.peer_sent + 1
+}
+
+/// The encrypted record of an alert's size that stands last in its direction, and what its place lets it be.
+fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, SealedReading)> {
+    let tls = flow.reading.tls.as_ref()?;
+    let state = &tls.ways[way];
+    let last = state.last?;
+    if let Some(fatal) = state.fatal_by_place {
+        return Some((fatal, SealedReading::Fatal));
+    }
+    let peer_way = way.opposite();
+    let peer_bare_fin = flow.conn.half(peer_way).fin().is_some_and(|fin| {
+        let offset = flow.conn.half(peer_way).offset_of(fin.seq);
+        let announced = tls.ways[peer_way].last.is_some_and(|last| looks_like_alert(tls, peer_way, &last));
+        !announced && last.knew > offset
+    });
+    if !looks_like_alert(tls, way, &last) {
+        return None;
+    }
+    if !anything_closed(flow) && last.typ != 21 {
+        return None;
+    }
+    if last.typ == 21 {
+        let reading = match (tls.is_established(), peer_bare_fin) {
+            (_, true) => SealedReading::Unclear,
+            (false, _) if tls.version.is_some() => SealedReading::Fatal,
+            _ => SealedReading::CloseNotify,
+        };
+        return Some((last, reading));
+    }
+    // Java announces its close with two padded records: user_canceled, then close_notify.
+    let pair = state.padding == Some(16) && state.before_last.is_some_and(|before| before.typ == 23 && before.len == last.len);
+    let (first, run) = if pair { (state.before_last.unwrap_or(last), 2) } else { (last, 1) };
+    let peer_closed = tls.ways[peer_way].last.is_some_and(|end| looks_like_alert(tls, peer_way, &end) && last.knew > end.offset);
+    let reading = if peer_bare_fin || state.short_records > run || two_byte_messages(flow, tls, client) {
+        SealedReading::Unclear
+    } else if way != client && state.app_records == 0 && !peer_closed {
+        SealedReading::Fatal
+    } else {
+        SealedReading::CloseNotify
+    };
+    Some((first, reading))
+}
+
+fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {
+    match record.typ {
+        21 => record.len != 2,
+        23 => tls.is_tls13() && tls.ways[way].finished.is_some() && tls.is_alert_sized(way, record.len),
+        _ => false,
+    }
+}
+
+fn anything_closed(flow: &Flow) -> bool {
+    !flow.rsts.is_empty() || [Way::AtoB, Way::BtoA].into_iter().any(|way| flow.conn.half(way).fin().is_some())
+}
+
+/// Protocols whose messages can be two bytes long: an alert cannot be told from data by its length.
+fn two_byte_messages(flow: &Flow, tls: &Tracker, client: Way) -> bool {
+    let chatty =
+        |name: &[u8]| matches!(name, b"mqtt" | b"x-amzn-mqtt-ca" | b"xmpp-client" | b"xmpp-server" | b"irc" | b"stun.turn" | b"ftp");
+    let by_name = match tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
+        Some(chosen) => chatty(chosen),
+        None => tls.client_hello.as_ref().is_some_and(|hello| hello.alpn.iter().any(|name| chatty(name))),
+    };
+    by_name || matches!(flow.conn.key.destination(client).port, 8883 | 8084 | 992 | 994 | 6697)
+}
+
+/// Whether `later`, by the other side, was sent by somebody who had seen `earlier`.
+fn answers(later: &Act, earlier: &Act) -> bool {
+    if let ActKind::Rst(rst) = &later.what {
+        if rst.kind == RstKind::Reply {
+            return rst.trigger.is_none_or(|trigger| trigger >= earlier.at) || matches!(earlier.what, ActKind::Rst(_));
+        }
+        if rst.kind == RstKind::Refusal {
+            return false;
+        }
+    }
+    match (earlier.offset, later.knew) {
+        (Some(offset), Some(knew)) => knew > offset,
+        // A RST has no byte of its own to acknowledge: what its receiver does afterwards comes after it.
+        (None, _) => true,
+        (Some(_), None) => false,
+    }
+}
+
+fn arrange(acts: Vec<Act>) -> Closing {
+    let mut closing = Closing::default();
+    for act in acts {
+        let Some(root) = &closing.root else {
+            closing.root = Some(act);
+            continue;
+        };
+        if act.side == root.side {
+            // After its own close a side's kernel answers late data with RSTs: they belong to it.
+            closing.companions.push(act);
+        } else if answers(&act, root) {
+            let to = trigger(&act, root, &closing.companions);
+            closing.reactions.push(Reaction { act, to });
+        } else if closing.crossed.is_none() {
+            closing.crossed = Some(act);
+        } else {
+            let to = closing.crossed.as_ref().map_or(root.at, |crossed| crossed.at);
+            closing.reactions.push(Reaction { act, to });
+        }
+    }
+    closing
+}
+
+/// The newest act of the root's side that `act` had seen.
+fn trigger(act: &Act, root: &Act, companions: &[Act]) -> At {
+    if let ActKind::Rst(rst) = &act.what
+        && let Some(trigger) = rst.trigger
+    {
+        return trigger;
+    }
+    companions.iter().rev().find(|companion| companion.at <= act.at && answers(act, companion)).map_or(root.at, |companion| companion.at)
+}
+
+/// Names the ending and who closed.
+fn name(flow: &Flow, client: Way, end: At, closing: &Closing) -> (Ending, ClosedBy) {
+    if let Some(verdict) = never_came_up(flow, client, end) {
+        return verdict;
+    }
+    let by = |side: Option<Side>| match side {
+        Some(Side::Client) => ClosedBy::Client,
+        Some(Side::Server) => ClosedBy::Server,
+        None => ClosedBy::Unknown,
+    };
+    let Some(root) = &closing.root else {
+        return if unanswered_at_end(flow, end) || unanswered_hello(flow, client, end) {
+            (Ending::Stall, ClosedBy::Nobody)
+        } else {
+            (Ending::Open, ClosedBy::Nobody)
+        };
+    };
+    if gave_up(flow, client, root) {
+        return (Ending::Stall, by(root.side));
+    }
+    let announced = closing
+        .companions
+        .iter()
+        .any(|act| matches!(&act.what, ActKind::Alert(alert) if alert.description == AlertDescription::CLOSE_NOTIFY));
+    let ending = match &root.what {
+        ActKind::Alert(alert) if alert.description == AlertDescription::CLOSE_NOTIFY => Ending::CloseNotify,
+        ActKind::Alert(alert) if alert.description == AlertDescription::USER_CANCELED && announced => Ending::CloseNotify,
+        ActKind::Alert(alert) if alert.description == AlertDescription::USER_CANCELED && alert.level == AlertLevel::WARNING => Ending::Fin,
+        ActKind::Alert(_) => Ending::FatalAlert,
+        ActKind::SealedAlert { reading: SealedReading::Fatal, .. } => Ending::FatalAlert,
+        ActKind::SealedAlert { .. } => Ending::CloseNotify,
+        ActKind::Fin => Ending::Fin,
+        ActKind::Rst(_) => Ending::Rst,
+        ActKind::Icmp { .. } | ActKind::Unanswered { .. } => Ending::Stall,
+    };
+    (ending, by(root.side))
+}
+
+/// TCP did not come up: nothing but SYNs, refusals and ICMP errors.
+fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)> {
+    let conn = &flow.conn;
+    let (_, last_syn, count) = conn.syn?;
+    let data = conn.half(Way::AtoB).bytes() + conn.half(Way::BtoA).bytes();
+    if data > 0 || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {
+        return None;
+    }
+    let refused = flow.rsts.iter().any(|(way, rst)| *way != client && rst.kind != RstKind::Active);
+    if conn.syn_ack.is_some() {
+        // Half-open: the client never completed it. A RST of its own is an end (a port scan); silence is not known to be one.
+        if flow.rsts.iter().any(|(way, _)| *way == client) {
+            return None;
+        }
+        return Some(if settled(last_syn, count, end) {
+            (Ending::NoConnection, ClosedBy::Nobody)
+        } else {
+            (Ending::Open, ClosedBy::Nobody)
+        });
+    }
+    if conn.half(client.opposite()).packets() > 0 && !refused {
+        return None;
+    }
+    if refused || !flow.icmp.is_empty() || settled(last_syn, count, end) {
+        return Some((Ending::NoConnection, if refused { ClosedBy::Server } else { ClosedBy::Nobody }));
+    }
+    Some((Ending::Open, ClosedBy::Nobody))
+}
+
+/// Enough time went by for an answer: the capture did not just stop.
+fn settled(last: At, transmissions: u32, end: At) -> bool {
+    transmissions > 1 || end.time.since(last.time) >= Span::from_secs(3)
+}
+
+/// Data was repeated and never acknowledged, up to the end of what was captured.
+fn unanswered_at_end(flow: &Flow, end: At) -> bool {
+    [Way::AtoB, Way::BtoA].into_iter().any(|way| {
+        let half = flow.conn.half(way);
+        let peer = flow.conn.half(way.opposite());
+        let repeated = half.repeated();
+        let long = end.time.since(repeated.since.time) >= Span::from_millis(1_000);
+        peer.packets() > 0 && half.unacked(peer.acked()) > 0 && (repeated.count >= SILENT_AFTER || (repeated.count == 2 && long))
+    })
+}
+
+/// The root event is somebody giving up on a peer that no longer answered.
+fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
+    let Some(side) = root.side else { return false };
+    let way = if side == Side::Client { client } else { client.opposite() };
+    let (half, peer) = (flow.conn.half(way), flow.conn.half(way.opposite()));
+    let reply = matches!(&root.what, ActKind::Rst(rst) if rst.kind != RstKind::Active);
+    // Its own data went unacknowledged: repeated again and again before it closed.
+    let repeated = half.repeated();
+    let unacked_data = half.unacked(peer.acked()) > u64::from(half.fin().is_some());
+    if !reply && unacked_data && repeated.count >= SILENT_AFTER && repeated.since < root.at {
+        return true;
+    }
+    // The other side's data was, and its owner never heard of the close.
+    let peer_repeated = peer.repeated();
+    if peer.unacked(half.acked()) > u64::from(peer.fin().is_some()) && peer_repeated.count >= SILENT_AFTER && peer_repeated.since < root.at
+    {
+        return true;
+    }
+    // The path swallowed a part of what the other side sent, for good.
+    let swallowed = |way: Way| flow.gaps[way].iter().any(|(_, _, why)| *why == GapReason::PathLoss);
+    if !reply && peer.last_data().is_some_and(|sent| root.at.time.since(sent.time) >= PATIENCE) && swallowed(way.opposite()) {
+        return true;
+    }
+    // The other side had stopped reading.
+    if peer.window_closed() && peer.zero_window().is_some_and(|(first, _)| root.at.time.since(first.time) >= PATIENCE) {
+        return true;
+    }
+    if half.window_closed() && half.zero_window().is_some_and(|(first, last)| last.time.since(first.time) >= PATIENCE) {
+        return true;
+    }
+    // It waited for a first answer that never came, though everything it sent was acknowledged.
+    let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at).map(|(end, _)| end).or(half.first_data());
+    let waited = asked.is_some_and(|asked| root.at.time.since(asked.time) >= PATIENCE);
+    let silent = peer.packets() > 0 && peer.first_data().is_none_or(|answer| answer > root.at);
+    side == Side::Client && !reply && waited && silent
+}
+
+/// A ClientHello was acknowledged, and no answer came for so long that none was on its way when the capture ended.
+fn unanswered_hello(flow: &Flow, client: Way, end: At) -> bool {
+    let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at);
+    let peer = flow.conn.half(client.opposite());
+    asked.is_some_and(|(asked, _)| end.time.since(asked.time) >= HELLO_PATIENCE) && peer.packets() > 0 && peer.bytes() == 0
+}
+
+/// The first RST of `way`, if it ended the connection.
+pub(super) fn final_rst(flow: &Flow, way: Way) -> Option<&Rst> {
+    flow.rsts.iter().filter(|(of, rst)| *of == way && rst.survived_by.is_none()).map(|(_, rst)| rst).next()
+}

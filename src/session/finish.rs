@@ -1,0 +1,335 @@
+//! From a followed connection to a finished session: the facts the rules judge by.
+
+use crate::base::{At, GapReason, PerSide, Side, Span, Way};
+use crate::prelude::{Protocol, State, Story};
+use crate::session::act::SealedReading;
+use crate::session::closing::{self, Conclusion};
+use crate::session::facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
+use crate::session::flow::Flow;
+use crate::session::tracker::Tracker;
+use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
+use crate::tls::{self, AlertDescription};
+
+/// What the analysis knows beside the flow itself.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The last frame read so far.
+    pub end: At,
+    /// Whether a port is one that TLS servers listen on.
+    pub is_tls_port: &'a dyn Fn(u16) -> bool,
+    /// The connection's ports were taken by a new one: its end went unseen.
+    pub replaced: bool,
+    /// The capture says that it lost packets.
+    pub kernel_drops: bool,
+}
+
+impl Flow {
+    /// Which way the client sends, and whether that was seen or guessed.
+    pub fn client(&self, surroundings: &Surroundings<'_>) -> (Way, bool) {
+        let hello = self.reading.tls.as_ref().and_then(|tls| tls.client);
+        let spoken = self.reading.prelude.as_ref().and_then(|prelude| prelude.story().client);
+        if let Some(way) = hello.or(self.conn.client).or(spoken) {
+            return (way, true);
+        }
+        let port = |way| self.conn.key.destination(way).port;
+        let to_tls = |way| (surroundings.is_tls_port)(port(way));
+        let way = match (to_tls(Way::AtoB), to_tls(Way::BtoA)) {
+            (true, false) => Way::AtoB,
+            (false, true) => Way::BtoA,
+            // Servers listen on low ports.
+            _ if port(Way::AtoB) <= port(Way::BtoA) => Way::AtoB,
+            _ => Way::BtoA,
+        };
+        (way, false)
+    }
+
+    /// Ends the connection and tells its story. Holes must have been closed before.
+    pub fn finish(mut self, surroundings: &Surroundings<'_>) -> Session {
+        let (client, roles_seen) = self.client(surroundings);
+        let conclusion = closing::conclude(&self, client, surroundings.end);
+        let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
+        let sides = PerSide { client: self.side(client), server: self.side(client.opposite()) };
+        let close_notify =
+            PerSide { client: self.close_notify(client, &conclusion), server: self.close_notify(client.opposite(), &conclusion) };
+        let phase = self.phase(client);
+        let mut ending = conclusion.ending;
+        let mut closed_by = conclusion.closed_by;
+        if surroundings.replaced && ending == Ending::Open {
+            ending = Ending::Unseen;
+            closed_by = ClosedBy::Unknown;
+        }
+        let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
+        let tls = self.tls_facts(client);
+        let mut session = Session {
+            tcp_stream: self.conn.stream,
+            ends,
+            roles_seen,
+            first: self.conn.first,
+            last: self.conn.last,
+            capture_end: surroundings.end.time,
+            opening: self.opening(),
+            sides,
+            tls,
+            prelude: None,
+            phase,
+            closing: conclusion.closing,
+            ending,
+            closed_by,
+            close_notify,
+            icmp: self.icmp.iter().map(|(way, error)| (if *way == client { Side::Client } else { Side::Server }, *error)).collect(),
+            timeline: Default::default(),
+            caps: Vec::new(),
+            client_way: client,
+        };
+        session.caps = caps(&session, framing_lost, surroundings);
+        session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
+        session.timeline = std::mem::take(&mut self.log).into_timeline();
+        session
+    }
+
+    /// Whether this is a TLS session, or was clearly meant to be one.
+    pub fn speaks_tls(&self) -> bool {
+        self.reading.tls.as_ref().is_some_and(|tls| tls.spoke())
+            || self.reading.prelude.as_ref().is_some_and(|prelude| asked(prelude.story()))
+    }
+
+    fn opening(&self) -> Opening {
+        let conn = &self.conn;
+        let (syn, last_syn, syns) = conn.syn.map_or((None, None, 0), |(first, last, count)| (Some(first), Some(last), count));
+        let span = |from: Option<At>, to: Option<At>| match (from, to) {
+            (Some(from), Some(to)) => Some(to.time.since(from.time)).filter(|span| *span >= Span::ZERO),
+            _ => None,
+        };
+        Opening {
+            syn,
+            syns,
+            last_syn,
+            syn_ack: conn.syn_ack,
+            established: conn.established,
+            // A repeated SYN's answer cannot be told from the first one's: take the shorter reading.
+            server_rtt: span(
+                if syns > 1 { last_syn.filter(|last| conn.syn_ack.is_some_and(|ack| *last < ack)).or(syn) } else { syn },
+                conn.syn_ack,
+            ),
+            client_rtt: span(conn.syn_ack, conn.established),
+        }
+    }
+
+    fn phase(&self, client: Way) -> Phase {
+        let Some(tls) = self.reading.tls.as_ref().filter(|tls| tls.spoke()) else {
+            return match &self.reading.prelude {
+                Some(prelude) if asked(prelude.story()) => Phase::Tunneling,
+                _ => Phase::Connecting,
+            };
+        };
+        let server = client.opposite();
+        if tls.is_established() || (tls.client_hello_at.is_none() && tls.server_hello_at.is_none() && only_data(tls)) {
+            Phase::Established
+        } else if tls.server_hello_at.is_some()
+            || tls.hello_retry.is_some()
+            || tls.ways[server].flight > 0
+            || tls.server_hello_done.is_some()
+        {
+            Phase::Handshake
+        } else if tls.client_hello_at.is_some() || tls.ways[client].records > 0 || tls.framer(client).in_record().is_some() {
+            Phase::ClientHello
+        } else if self.reading.prelude.as_ref().is_some_and(|prelude| asked(prelude.story())) {
+            Phase::Tunneling
+        } else {
+            Phase::Connecting
+        }
+    }
+
+    fn side(&self, way: Way) -> SideFacts {
+        let half = self.conn.half(way);
+        let peer = self.conn.half(way.opposite());
+        let tls = self.reading.tls.as_deref();
+        let state = tls.map(|tls| tls.ways[way]).unwrap_or_default();
+        let (keep_alives, last_keep_alive) = half.keep_alives();
+        let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
+        let fin = half.fin().map(|fin| {
+            let before = self.at_fin[way];
+            let peer_fin = peer.fin().map_or(u64::MAX, |fin| peer.offset_of(fin.seq));
+            Fin {
+                at: fin.at,
+                offset: half.offset_of(fin.seq),
+                knew: before.knew,
+                acknowledged_after: acknowledged.min(peer_fin).saturating_sub(before.knew),
+                acked: peer.acked().is_some_and(|ack| half.offset_of(ack) > half.offset_of(fin.seq)),
+                peer_sent: before.peer_sent,
+                peer_app_records: before.peer_app_records,
+            }
+        });
+        let unacked = half.unacked(peer.acked());
+        let repeated = half.repeated();
+        let plain = self.reading.plain[way].as_deref();
+        SideFacts {
+            packets: half.packets(),
+            bytes: half.bytes(),
+            first_data: half.first_data(),
+            last_data: half.last_data(),
+            last_packet: half.last(),
+            fin,
+            records: state.records,
+            app_records: state.app_records,
+            app_bytes: state.app_bytes,
+            first_app: state.first_app,
+            last_app: state.last_app,
+            turns: state.turns,
+            run_largest: state.run_largest,
+            last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
+            cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
+            unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
+                since: repeated.since,
+                until: repeated.until,
+                retransmissions: repeated.count,
+                peer_heard: peer.last().filter(|last| *last > repeated.since),
+                only_full_size: repeated.smallest >= 1_200,
+                passed_smaller: repeated.sacked || (half.largest_acked() > 0 && half.largest_acked() < repeated.smallest),
+                smallest: repeated.smallest,
+                largest: repeated.biggest,
+            }),
+            unacked,
+            acknowledged,
+            retransmissions: repeated.total,
+            keep_alives,
+            last_keep_alive,
+            zero_window: half.zero_window(),
+            window_closed: half.window_closed(),
+            gaps: self.gaps[way].clone(),
+            ttl: half.sender().ttl().map(|(ttl, _)| ttl),
+            local: half.sender().local(),
+            plain: plain.map(|plain| plain.bytes.clone()),
+            plain_at: plain.map(|plain| plain.at),
+            broken: state.broken.filter(|_| state.records > 0).map(|(at, header, _)| (at, header)),
+            bad_checksums: half.bad_checksums(),
+            conflicting_overlaps: half.conflicts(),
+            duplicates: half.duplicates(),
+        }
+    }
+
+    fn cut_record(&self, way: Way, tls: &Tracker) -> Option<CutRecord> {
+        let half = self.conn.half(way);
+        let partial = tls.framer(way).in_record()?;
+        let until = half.last_data()?;
+        let stream_end = half.fin().map(|fin| half.offset_of(fin.seq));
+        // A FIN says where the stream ends. Without one the end is where its sender's newest byte was, if the receiver has no more than that.
+        let whole = stream_end.is_none_or(|end| end == half.delivered());
+        let unseen = tls.ways[way].was_lost || self.gaps[way].iter().any(|(_, _, why)| *why != GapReason::PathLoss);
+        Some(CutRecord {
+            at: partial.start,
+            until,
+            typ: Some(partial.typ.0),
+            have: u32::from(partial.have),
+            need: partial.need.map_or(0, u32::from),
+            proven: whole && !unseen && half.held() == 0,
+        })
+    }
+
+    fn close_notify(&self, way: Way, conclusion: &Conclusion) -> CloseNotify {
+        let Some(tls) = self.reading.tls.as_ref().filter(|tls| tls.spoke()) else {
+            return CloseNotify::NotApplicable;
+        };
+        if tls.alerts.iter().any(|alert| alert.way == way && alert.alert.description == AlertDescription::CLOSE_NOTIFY) {
+            return CloseNotify::Sent;
+        }
+        match conclusion.sealed[way] {
+            Some((_, SealedReading::CloseNotify)) => return CloseNotify::Likely,
+            Some(_) => return CloseNotify::Unknown,
+            None => {}
+        }
+        let half = self.conn.half(way);
+        let state = &tls.ways[way];
+        // A direction that spoke without a hello seen, or whose framing was lost, may have said anything.
+        if state.was_lost || half.packets() == 0 || !half.syn_seen() && tls.client_hello_at.is_none() {
+            return CloseNotify::Unknown;
+        }
+        if self.gaps[way].iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {
+            return CloseNotify::Unknown;
+        }
+        let fin = half.fin().is_some_and(|fin| half.offset_of(fin.seq) == half.delivered());
+        let own_rst = closing::final_rst(self, way).is_some_and(|rst| rst.seq_offset <= 0);
+        let peer_rst = closing::final_rst(self, way.opposite()).is_some();
+        let looks = state.last.is_some_and(|last| last.typ == 23 && tls.is_tls13() && tls.is_alert_sized(way, last.len));
+        if looks {
+            return CloseNotify::Unknown;
+        }
+        if fin || own_rst || peer_rst { CloseNotify::Absent } else { CloseNotify::Unknown }
+    }
+
+    /// Holes lie wholly inside records: the framing is certain all the same.
+    fn framed_throughout(&self, way: Way) -> bool {
+        self.reading.tls.as_ref().is_some_and(|tls| !tls.ways[way].was_lost)
+    }
+
+    fn tls_facts(&mut self, client: Way) -> TlsFacts {
+        let Some(tracker) = self.reading.tls.take() else { return TlsFacts::default() };
+        let tls = *tracker;
+        let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
+        let ja4 = tls.client_hello.as_ref().map(|hello| tls::ja4(hello));
+        let ja3 = tls.client_hello.as_ref().map(|hello| tls::ja3(hello));
+        let side = |way: Way| if way == client { Side::Client } else { Side::Server };
+        TlsFacts {
+            seen: tls.records > 0,
+            ja3,
+            ja4,
+            client_hello: tls.client_hello,
+            client_hello_at: tls.client_hello_at.map(|(end, _)| end),
+            client_hello_segments: hello_segments,
+            suite: tls.server_hello.as_ref().map(|hello| hello.suite),
+            server_hello: tls.server_hello,
+            server_hello_at: tls.server_hello_at,
+            version: tls.version,
+            protection: tls.protection,
+            hello_retry: tls.hello_retry,
+            resumed: tls.resumed,
+            early_data: tls.ways[client].early > 0,
+            renegotiations: tls.renegotiations,
+            certificates: tls.certificates,
+            certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
+            certificate_request: tls.certificate_request,
+            client_certificate: tls.client_certificate,
+            finished: PerSide { client: tls.ways[client].finished, server: tls.ways[client.opposite()].finished },
+            change_cipher_spec: PerSide {
+                client: tls.ways[client].change_cipher_spec,
+                server: tls.ways[client.opposite()].change_cipher_spec,
+            },
+            padding: PerSide { client: tls.ways[client].padding, server: tls.ways[client.opposite()].padding },
+            alerts: tls.alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
+        }
+    }
+}
+
+/// A tunnel or TLS was asked for. (A PROXY header asks for nothing: it only says who is speaking.)
+fn asked(story: &Story) -> bool {
+    story.talks.iter().any(|talk| talk.protocol != Protocol::ProxyProtocol && talk.state != State::Spoken)
+}
+
+/// Nothing but application data was seen: the capture joined an established session.
+fn only_data(tls: &Tracker) -> bool {
+    [Way::AtoB, Way::BtoA].into_iter().any(|way| tls.ways[way].last.is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
+}
+
+fn caps(session: &Session, framing_lost: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
+    let mut caps = Vec::new();
+    let sides = [&session.sides.client, &session.sides.server];
+    let gap = |why: GapReason| sides.iter().any(|side| side.gaps.iter().any(|(_, _, of)| *of == why));
+    let mut note = |cap: Cap, holds: bool| {
+        if holds {
+            caps.push(cap);
+        }
+    };
+    note(Cap::Hole, gap(GapReason::CaptureLoss));
+    let lone = |side: &SideFacts, other: &SideFacts| side.packets == 0 && other.acknowledged > 0;
+    note(Cap::OneDirection, lone(&session.sides.client, &session.sides.server) || lone(&session.sides.server, &session.sides.client));
+    note(Cap::Snaplen, gap(GapReason::SnapLength));
+    let idle = session.capture_end.since(session.last.time);
+    note(Cap::CutEnd, session.ending == Ending::Open && idle < Span::from_secs(2));
+    note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none());
+    note(Cap::Duplicates, sides.iter().any(|side| side.duplicates > 0));
+    note(Cap::KernelDrops, surroundings.kernel_drops);
+    note(Cap::BadChecksums, sides.iter().any(|side| side.bad_checksums > 0));
+    note(Cap::LimitReached, gap(GapReason::Limit));
+    note(Cap::FramingLost, framing_lost);
+    caps
+}

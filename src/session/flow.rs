@@ -1,0 +1,200 @@
+//! A connection while it lives: TCP, the streams in it, and what will be needed to judge its end.
+
+use crate::base::{At, FlowKey, Limits, PerWay, Span, Way};
+use crate::decode::{IcmpError, Segment, TcpFlags};
+use crate::session::act::{Rst, RstKind};
+use crate::session::log::Log;
+use crate::session::reading::Reading;
+use crate::session::timeline::What;
+use crate::tcp::{Connection, Heard, RstSeen};
+
+/// RSTs kept per connection: a forger sends a few, a kernel one per late segment.
+const RSTS_KEPT: usize = 6;
+/// ICMP errors kept per connection.
+const ICMP_KEPT: usize = 4;
+
+/// A connection being followed.
+#[derive(Debug)]
+pub struct Flow {
+    /// Its TCP side.
+    pub conn: Connection,
+    /// Its streams.
+    pub reading: Reading,
+    /// RSTs, in order, the first few of each way.
+    pub rsts: Vec<(Way, Rst)>,
+    /// ICMP errors that quote it, and the way of the segment they quote.
+    pub icmp: Vec<(Way, IcmpError)>,
+    /// What each side's FIN found.
+    pub at_fin: PerWay<AtFin>,
+    /// Holes in the streams, the first few.
+    pub gaps: PerWay<Vec<(At, u64, crate::base::GapReason)>>,
+    /// The timeline.
+    pub log: Log,
+    /// Its end was handed to the clock: see [`Flow::is_over`].
+    pub dying: bool,
+}
+
+/// The state of things when a side's first FIN came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AtFin {
+    /// Bytes of the peer's stream seen.
+    pub peer_sent: u64,
+    /// Records of application data of the peer.
+    pub peer_app_records: u32,
+    /// How much of the peer's stream the sender had acknowledged.
+    pub knew: u64,
+}
+
+impl Flow {
+    /// A connection that begins with a packet at `at`.
+    pub fn new(key: FlowKey, stream: Option<u32>, at: At, limits: &Limits) -> Flow {
+        Flow {
+            conn: Connection::new(key, stream, at),
+            reading: Reading::new(),
+            rsts: Vec::new(),
+            icmp: Vec::new(),
+            at_fin: PerWay::default(),
+            gaps: PerWay::default(),
+            log: Log::new(limits),
+            dying: false,
+        }
+    }
+
+    /// Takes in a segment; `room` is what all flows together may still hold of out-of-order data.
+    pub fn push(&mut self, segment: &Segment<'_>, limits: &Limits, room: usize) {
+        let way = segment.way;
+        let knew = self.conn.known_by(segment);
+        let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
+        let silent = self.conn.half(way.opposite()).last();
+        if segment.flags.has(TcpFlags::SYN) {
+            let what = if segment.flags.has(TcpFlags::ACK) { What::SynAck } else { What::Syn(1) };
+            self.log.run(segment.at, way, what);
+        }
+        let (reading, log, gaps) = (&mut self.reading, &mut self.log, &mut self.gaps);
+        let heard = self.conn.accept(segment, limits, room, &mut |way, piece| {
+            if let crate::base::Piece::Gap { at, len, why, .. } = piece
+                && gaps[way].len() < 4
+            {
+                gaps[way].push((at, len, why));
+            }
+            reading.take(way, &piece, from_start[way], knew, limits, log);
+        });
+        if segment.flags.has(TcpFlags::SYN) {
+            self.reading.set_client(self.conn.client);
+        }
+        self.note(segment, &heard, knew, silent);
+    }
+
+    /// Attaches an ICMP error that quotes this connection.
+    pub fn push_icmp(&mut self, error: &IcmpError) {
+        self.log.add(error.at, error.way, What::Icmp(error.kind));
+        if self.icmp.len() < ICMP_KEPT {
+            self.icmp.push((error.way, *error));
+        }
+    }
+
+    /// The connection is over, or the capture is: what is held beyond holes is read.
+    pub fn close_holes(&mut self, at: At, limits: &Limits) {
+        let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
+        let (reading, log, gaps) = (&mut self.reading, &mut self.log, &mut self.gaps);
+        self.conn.close_holes(at, &mut |way, piece| {
+            if let crate::base::Piece::Gap { at, len, why, .. } = piece
+                && gaps[way].len() < 4
+            {
+                gaps[way].push((at, len, why));
+            }
+            reading.take(way, &piece, from_start[way], 0, limits, log);
+        });
+    }
+
+    /// Both sides have closed, or one has reset it and nobody went on.
+    pub fn is_over(&self) -> bool {
+        let reset = self.rsts.iter().any(|(_, rst)| rst.survived_by.is_none());
+        let closed = [Way::AtoB, Way::BtoA].into_iter().all(|way| {
+            let (half, peer) = (self.conn.half(way), self.conn.half(way.opposite()));
+            half.fin().is_some() && peer.acked().is_some() && half.unacked(peer.acked()) == 0
+        });
+        reset || closed
+    }
+
+    fn app_records(&self, way: Way) -> u32 {
+        self.reading.tls.as_ref().map_or(0, |tls| tls.ways[way].app_records)
+    }
+
+    fn note(&mut self, segment: &Segment<'_>, heard: &Heard, knew: u64, silent: Option<At>) {
+        let (at, way) = (segment.at, segment.way);
+        if heard.duplicate {
+            return;
+        }
+        if heard.damaged {
+            self.log.run(at, way, What::BadChecksum(1));
+            return;
+        }
+        if heard.repeated > 0 {
+            self.log.run(at, way, What::Retransmission(1, u64::from(heard.repeated)));
+        }
+        if heard.keep_alive {
+            self.log.run(at, way, What::KeepAlive(1));
+        }
+        if heard.zero_window {
+            self.log.run(at, way, What::ZeroWindow(1));
+        }
+        if heard.fin {
+            self.log.add(at, way, What::Fin(1));
+            self.at_fin[way] =
+                AtFin { peer_sent: self.conn.half(way.opposite()).bytes(), peer_app_records: self.app_records(way.opposite()), knew };
+        }
+        if heard.fin_again {
+            self.log.run(at, way, What::Fin(1));
+        }
+        if heard.alive {
+            for (_, rst) in self.rsts.iter_mut().filter(|(of, rst)| *of == way && at.time > rst.at.time) {
+                rst.outlived_by.get_or_insert(at);
+            }
+        }
+        if heard.progress {
+            for (_, rst) in self.rsts.iter_mut().filter(|(of, rst)| *of != way && rst.outlived_by.is_some_and(|outlived| outlived < at)) {
+                rst.survived_by.get_or_insert(at);
+            }
+        }
+        if let Some(seen) = heard.rst {
+            let rst = self.describe(segment, &seen, silent);
+            self.log.run(at, way, What::Rst(rst.kind, 1));
+            if self.rsts.iter().filter(|(of, _)| *of == way).count() < RSTS_KEPT {
+                self.rsts.push((way, rst));
+            }
+        }
+    }
+
+    fn describe(&self, segment: &Segment<'_>, seen: &RstSeen, silent: Option<At>) -> Rst {
+        let sender = self.conn.half(segment.way).sender();
+        let with_ack = segment.flags.has(TcpFlags::ACK);
+        let kind = match (seen.refusal, with_ack) {
+            (true, _) => RstKind::Refusal,
+            (false, true) => RstKind::Active,
+            (false, false) => RstKind::Reply,
+        };
+        Rst {
+            at: segment.at,
+            kind,
+            seq: segment.seq,
+            ack: with_ack.then_some(segment.ack),
+            window: segment.window,
+            ttl: segment.ttl,
+            ip_id: segment.ip_id,
+            timestamps: segment.options.timestamps.is_some(),
+            payload: segment.payload_len,
+            usual_ttl: sender.ttl(),
+            usual_timestamps: sender.timestamps(),
+            other_mac: sender.other_mac(segment),
+            trigger: seen.trigger,
+            outlived_by: None,
+            survived_by: None,
+            peer_app_records: self.app_records(segment.way.opposite()),
+            after_own_close: seen.after_own_close,
+            peer_unacked: seen.peer_unacked,
+            seq_offset: seen.seq_offset,
+            after_peer: silent.map(|last| segment.at.time.since(last.time)).filter(|span| *span >= Span::ZERO),
+        }
+    }
+}

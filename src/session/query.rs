@@ -1,0 +1,165 @@
+//! Questions that rules ask a session.
+
+use crate::base::{At, GapReason, Side, Span};
+use crate::prelude::{Protocol, Story, Talk};
+use crate::session::act::{Act, ActKind, Rst, RstKind, SealedReading};
+use crate::session::facts::{Session, SideFacts};
+use crate::session::words::{CloseNotify, Ending, Phase};
+use crate::tls::Alert;
+
+impl Session {
+    /// The root event.
+    pub fn root(&self) -> Option<&Act> {
+        self.closing.root.as_ref()
+    }
+
+    /// Who the root event came from (or came in the name of).
+    pub fn root_side(&self) -> Option<Side> {
+        self.root()?.side
+    }
+
+    /// What was spoken before TLS, if that is a tunnel: the server's address is then the proxy's.
+    pub fn tunnel(&self) -> Option<&Story> {
+        let leads = |talk: &Talk| matches!(talk.protocol, Protocol::HttpConnect | Protocol::Socks4 | Protocol::Socks5);
+        self.prelude.as_deref().filter(|story| story.talks.iter().any(leads))
+    }
+
+    /// The root event, if it is `side`'s bare FIN.
+    pub fn bare_fin(&self, side: Side) -> Option<&Act> {
+        self.root().filter(|root| self.ending == Ending::Fin && root.side == Some(side) && root.what == ActKind::Fin)
+    }
+
+    /// The root event, if it is a RST in `side`'s name.
+    pub fn root_rst(&self, side: Side) -> Option<&Rst> {
+        let root = self.root().filter(|root| self.ending == Ending::Rst && root.side == Some(side))?;
+        match &root.what {
+            ActKind::Rst(rst) => Some(rst),
+            _ => None,
+        }
+    }
+
+    /// The root event, if it is a fatal alert in clear.
+    pub fn root_alert(&self) -> Option<(Side, Alert, At)> {
+        let root = self.root().filter(|_| self.ending == Ending::FatalAlert)?;
+        match root.what {
+            ActKind::Alert(alert) => Some((root.side?, alert, root.at)),
+            _ => None,
+        }
+    }
+
+    /// The root event, if it is an encrypted alert that can only be fatal.
+    pub fn root_sealed_fatal(&self) -> Option<(Side, At)> {
+        let root = self.root().filter(|_| self.ending == Ending::FatalAlert)?;
+        match root.what {
+            ActKind::SealedAlert { reading: SealedReading::Fatal, .. } => Some((root.side?, root.at)),
+            _ => None,
+        }
+    }
+
+    /// The server sent its certificate (or what must hold it) and the client did not finish the handshake after it.
+    pub fn left_after_certificate(&self) -> bool {
+        self.tls.certificate_at.is_some() && self.root_side() == Some(Side::Client) && self.phase == Phase::Handshake
+    }
+
+    /// The client spoke last, and not only in frames too short to ask for anything: an answer is owed.
+    pub fn outstanding(&self) -> bool {
+        let (client, server) = (&self.sides.client, &self.sides.server);
+        let Some(asked) = client.last_app else { return false };
+        let answered = server.last_app.is_some_and(|answered| answered > asked);
+        // HTTP/2 clients acknowledge settings, update windows and say GOAWAY without asking for anything.
+        let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn.iter().any(|alpn| **alpn == *b"h2"));
+        !answered && (client.run_largest > if h2 { 64 } else { 0 })
+    }
+
+    /// Who sent the session's last packet.
+    pub fn last_from(&self) -> Side {
+        if self.sides.client.last_packet >= self.sides.server.last_packet { Side::Client } else { Side::Server }
+    }
+
+    /// How long nothing of use was said before `at`, by either side.
+    pub fn silence_before(&self, at: At) -> Option<Span> {
+        let last = [&self.sides.client, &self.sides.server].iter().filter_map(|side| side.last_data.filter(|data| *data < at)).max()?;
+        Some(at.time.since(last.time))
+    }
+
+    /// The round trip from the capture point to `side`, as TCP's opening showed it.
+    pub fn round_trip_to(&self, side: Side) -> Option<Span> {
+        match side {
+            Side::Client => self.opening.client_rtt,
+            Side::Server => self.opening.server_rtt,
+        }
+    }
+
+    /// `side` did not read for long: since when its receive window was closed.
+    pub fn stopped_reading(&self, side: Side) -> Option<At> {
+        let (first, last) = self.sides[side].zero_window.filter(|_| self.sides[side].window_closed)?;
+        (last.time.since(first.time) >= Span::from_secs(1)).then_some(first)
+    }
+
+    /// The round trip, as far as this capture shows it: both parts of the path.
+    pub fn round_trip(&self) -> Option<Span> {
+        let (near, far) = (self.opening.client_rtt?, self.opening.server_rtt?);
+        Some(Span::from_nanos(near.nanos().saturating_add(far.nanos())))
+    }
+
+    /// Whether `side` announced its close, in clear or inferred.
+    pub fn announced(&self, side: Side) -> bool {
+        matches!(self.close_notify[side], CloseNotify::Sent | CloseNotify::Likely)
+    }
+
+    /// How long the connection had been up at `at`.
+    pub fn silence_since_open(&self, at: At) -> Span {
+        self.opening.established.map_or(Span::ZERO, |up| at.time.since(up.time))
+    }
+
+    /// What `side` did.
+    pub fn side(&self, side: Side) -> &SideFacts {
+        &self.sides[side]
+    }
+}
+
+impl SideFacts {
+    /// The path swallowed a part of what it sent, for good: never captured, never acknowledged.
+    pub fn swallowed(&self) -> bool {
+        self.gaps.iter().any(|(_, _, why)| *why == GapReason::PathLoss)
+    }
+}
+
+impl Rst {
+    /// Signs that this RST was not sent by the side it names, each in words. One sign is a suspicion, two are a finding.
+    pub fn misfits(&self) -> Vec<String> {
+        let mut signs = Vec::new();
+        if let Some((usual, packets)) = self.usual_ttl
+            && packets >= 3
+            && usual.abs_diff(self.ttl) >= 2
+        {
+            signs.push(format!("its TTL is {} where {packets} other packets of that side have {usual}", self.ttl));
+        }
+        if self.other_mac {
+            signs.push("it comes from another MAC address than that side's other packets".to_owned());
+        }
+        if self.kind == RstKind::Active && self.usual_timestamps && !self.timestamps {
+            signs.push("it lacks the TCP timestamps that every other packet of that side carries".to_owned());
+        }
+        if self.kind == RstKind::Active && self.window == 0 && self.usual_timestamps {
+            signs.push("it claims a living socket and a window of zero".to_owned());
+        }
+        if self.kind != RstKind::Refusal && self.seq_offset > 0 && self.trigger.is_none() {
+            signs.push(format!("its sequence number is {} beyond anything that side had sent", self.seq_offset));
+        }
+        if self.payload > 0 {
+            signs.push(format!("it carries {} of payload", self.payload));
+        }
+        signs
+    }
+
+    /// It looks like its sender's own abort: the active kind, and nothing about it is out of place.
+    pub fn fits_sender(&self) -> bool {
+        self.kind == RstKind::Active && self.misfits().is_empty() && self.outlived_by.is_none()
+    }
+
+    /// It answers a segment for which its sender should have had a socket: that sender had not closed before.
+    pub fn from_nowhere(&self) -> bool {
+        self.kind == RstKind::Reply && !self.after_own_close
+    }
+}

@@ -1,0 +1,551 @@
+//! What TLS says in a connection: two directions of records read as one handshake and what follows it.
+
+use crate::base::{At, Limits, PerWay, Piece, Way};
+use crate::session::log::Log;
+use crate::session::timeline::What;
+use crate::tls::{
+    Alert, Body, Chain, ClientHello, ContentType, Extent, Framer, HandshakeType, Input, Message, Protection, RecordHead, ServerHello, Unit,
+    Version,
+};
+
+/// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
+const JSSE_PADDING: u16 = 16;
+/// Length of an empty TLS 1.3 client Certificate message: header, empty context, empty list.
+const EMPTY_CERTIFICATE: u16 = 8;
+/// Alerts in clear kept per session.
+const ALERTS_KEPT: usize = 8;
+
+/// Both directions of a connection as TLS.
+#[derive(Debug)]
+pub struct Tracker {
+    framers: PerWay<Framer>,
+    /// What each direction did.
+    pub ways: PerWay<WayState>,
+    /// The way the ClientHello went.
+    pub client: Option<Way>,
+    /// The ClientHello (the second one after a HelloRetryRequest).
+    pub client_hello: Option<Box<ClientHello>>,
+    /// The frame in which it was complete, and the frame it began in.
+    pub client_hello_at: Option<(At, At)>,
+    /// The end of the ClientHello in the client's stream.
+    pub client_hello_end: u64,
+    /// The ServerHello.
+    pub server_hello: Option<Box<ServerHello>>,
+    /// Its frame.
+    pub server_hello_at: Option<At>,
+    /// A HelloRetryRequest.
+    pub hello_retry: Option<At>,
+    /// Negotiated version.
+    pub version: Option<Version>,
+    /// How records are protected.
+    pub protection: Option<Protection>,
+    /// The server's certificates, where they were in clear.
+    pub certificates: Option<Box<Chain>>,
+    /// Where the server's certificates were, or must have been.
+    pub certificate_at: Option<At>,
+    /// A CertificateRequest in clear.
+    pub certificate_request: Option<At>,
+    /// What the client answered to it.
+    pub client_certificate: Option<(At, bool)>,
+    /// The session was resumed.
+    pub resumed: bool,
+    /// Handshakes after the first.
+    pub renegotiations: u32,
+    /// A message of the server's flight in clear (TLS ≤ 1.2).
+    pub server_hello_done: Option<At>,
+    /// Alerts in clear, in order.
+    pub alerts: Vec<ClearAlert>,
+    /// Records seen, of either side.
+    pub records: u32,
+}
+
+/// What one direction did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WayState {
+    /// Complete records.
+    pub records: u32,
+    /// Records of application data after the handshake.
+    pub app_records: u32,
+    /// Ciphertext bytes in them.
+    pub app_bytes: u64,
+    /// The first of them.
+    pub first_app: Option<At>,
+    /// The newest of them that is not of an alert's length.
+    pub last_app: Option<At>,
+    /// How many of the opposite direction's records of application data had come when the newest of this direction came.
+    pub turn: u32,
+    /// Times this direction began to speak after the other had spoken (application data only).
+    pub turns: u32,
+    /// The longest record of application data since the other direction last spoke.
+    pub run_largest: u16,
+    /// The newest record.
+    pub last: Option<SealedRecord>,
+    /// The one before it.
+    pub before_last: Option<SealedRecord>,
+    /// Records of an alert's length after the handshake (TLS 1.3), in all.
+    pub short_records: u32,
+    /// ChangeCipherSpec.
+    pub change_cipher_spec: Option<At>,
+    /// Finished, seen by its place and size, or inferred from what came after.
+    pub finished: Option<At>,
+    /// TLS 1.3 padding per record, once calibrated.
+    pub padding: Option<u16>,
+    /// Encrypted records before its Finished (TLS 1.3).
+    pub flight: u32,
+    /// An encrypted record that can only be a fatal alert by its place.
+    pub fatal_by_place: Option<SealedRecord>,
+    /// Records of application data that this direction had sent when the opposite one sent its Finished.
+    pub apps_at_peer_finished: u32,
+    /// A record header that cannot be.
+    pub broken: Option<(At, [u8; 5], u8)>,
+    /// Record boundaries were lost and not found again.
+    pub lost: bool,
+    /// They were lost at some time.
+    pub was_lost: bool,
+    /// 0-RTT records.
+    pub early: u32,
+}
+
+/// A record whose content is hidden, and what its sender knew when it sent it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SealedRecord {
+    /// The frame with its last byte.
+    pub at: At,
+    /// Outer content type.
+    pub typ: u8,
+    /// Length field.
+    pub len: u16,
+    /// Offset of its header in its sender's stream.
+    pub offset: u64,
+    /// How much of the peer's stream its sender had acknowledged.
+    pub knew: u64,
+}
+
+/// An alert in clear.
+#[derive(Clone, Copy, Debug)]
+pub struct ClearAlert {
+    /// Who sent it.
+    pub way: Way,
+    /// The alert.
+    pub alert: Alert,
+    /// The frame.
+    pub at: At,
+    /// Offset of its record in its sender's stream.
+    pub offset: u64,
+    /// How much of the peer's stream its sender had acknowledged.
+    pub knew: u64,
+}
+
+impl Tracker {
+    /// A connection of which nothing is known; `client` is the way its SYN went.
+    pub fn new(client: Option<Way>, limits: &Limits) -> Tracker {
+        Tracker {
+            framers: PerWay::new(Framer::new(limits), Framer::new(limits)),
+            ways: PerWay::default(),
+            client,
+            client_hello: None,
+            client_hello_at: None,
+            client_hello_end: 0,
+            server_hello: None,
+            server_hello_at: None,
+            hello_retry: None,
+            version: None,
+            protection: None,
+            certificates: None,
+            certificate_at: None,
+            certificate_request: None,
+            client_certificate: None,
+            resumed: false,
+            renegotiations: 0,
+            server_hello_done: None,
+            alerts: Vec::new(),
+            records: 0,
+        }
+    }
+
+    /// One direction's framer, for what stands unfinished in it.
+    pub fn framer(&self, way: Way) -> &Framer {
+        &self.framers[way]
+    }
+
+    /// Reads a piece of one direction. `knew` is how much of the peer's stream its sender has acknowledged with it.
+    /// Returns the bytes that are not TLS after all, if the stream turns out not to be.
+    pub fn read(&mut self, way: Way, piece: &Piece<'_>, knew: u64, log: &mut Log) -> Option<NotTls> {
+        let mut not_tls = None;
+        let mut input = Input::new(piece);
+        while let Some(unit) = self.framers[way].next(&mut input) {
+            let seal = match unit {
+                Unit::Record { head, body } => self.record(way, &head, &body, knew, log),
+                Unit::Handshake(message) => {
+                    self.handshake(way, &message, log);
+                    false
+                }
+                Unit::HandshakeUnread { extent, typ, .. } => {
+                    self.unread(way, extent, typ, log);
+                    false
+                }
+                Unit::Alert { extent, alert } => {
+                    log.add(extent.end, way, What::Alert(alert.level.0, alert.description.0));
+                    if self.alerts.len() < ALERTS_KEPT {
+                        self.alerts.push(ClearAlert { way, alert, at: extent.end, offset: extent.offset, knew });
+                    }
+                    false
+                }
+                Unit::Sslv2ClientHello { extent, bytes } => {
+                    self.client_hello(way, extent, ClientHello::parse_sslv2(&bytes), log);
+                    false
+                }
+                Unit::Broken { at, offset, header, have, bytes, guessed, .. } => {
+                    if !guessed {
+                        let start = offset == 0 || self.ways[way].records == 0;
+                        self.ways[way].broken = Some((at, header, have));
+                        if start {
+                            not_tls = Some(NotTls { at, header, have, rest: bytes.len() });
+                        } else {
+                            log.add(at, way, What::Broken);
+                        }
+                    }
+                    false
+                }
+                Unit::Gap { at, len, why, lost, .. } => {
+                    log.add(at, way, What::Gap(len, why));
+                    self.ways[way].lost |= lost;
+                    self.ways[way].was_lost |= lost;
+                    false
+                }
+                Unit::Resync { .. } => {
+                    self.ways[way].lost = false;
+                    false
+                }
+            };
+            if seal {
+                self.framers[way].seal();
+            }
+        }
+        not_tls
+    }
+
+    /// Starts one direction in the middle of its stream: where records begin is not known.
+    pub fn start_midstream(&mut self, way: Way, limits: &Limits) {
+        self.framers[way] = Framer::mid_stream(limits);
+        self.ways[way].lost = true;
+        self.ways[way].was_lost = true;
+    }
+
+    /// Length of a record of `way` that holds one alert, for the negotiated protection and what is known of padding.
+    pub fn alert_len(&self, way: Way) -> Option<u16> {
+        let protection = self.protection.as_ref()?;
+        let padding = if self.is_tls13() { self.ways[way].padding.unwrap_or(0) } else { 0 };
+        Some(protection.alert_len.saturating_add(padding))
+    }
+
+    /// Whether a record of `way` has an alert's length (CBC may add whole blocks of padding).
+    pub fn is_alert_sized(&self, way: Way, len: u16) -> bool {
+        let Some(protection) = self.protection.as_ref() else {
+            return matches!(len, 11 | 18 | 19 | 22 | 24 | 26 | 32 | 34 | 35 | 36 | 48 | 52 | 64 | 80);
+        };
+        if !self.is_tls13() {
+            return protection.fits_alert(len);
+        }
+        let uncalibrated = self.ways[way].padding.is_none() && len == protection.alert_len.saturating_add(JSSE_PADDING);
+        self.alert_len(way) == Some(len) || uncalibrated
+    }
+
+    /// There was TLS: a record, or the beginning of a hello whose rest never came.
+    pub fn spoke(&self) -> bool {
+        let begun =
+            |way: Way| self.framers[way].in_record().is_some_and(|partial| partial.typ == ContentType::HANDSHAKE && partial.need.is_some());
+        self.records > 0 || self.client_hello_at.is_some() || begun(Way::AtoB) || begun(Way::BtoA)
+    }
+
+    /// TLS 1.3 was negotiated, or must have been: a sealed record of type application_data came before any ChangeCipherSpec could say so.
+    pub fn is_tls13(&self) -> bool {
+        self.version.is_some_and(Version::is_tls13)
+    }
+
+    /// Both Finished, or application data seen.
+    pub fn is_established(&self) -> bool {
+        let both = self.ways[Way::AtoB].finished.is_some() && self.ways[Way::BtoA].finished.is_some();
+        both || self.ways[Way::AtoB].app_records + self.ways[Way::BtoA].app_records > 0
+    }
+
+    fn is_client(&self, way: Way) -> bool {
+        self.client == Some(way)
+    }
+
+    /// A complete record. True if everything after it is encrypted (TLS ≤ 1.2 after ChangeCipherSpec).
+    fn record(&mut self, way: Way, head: &RecordHead, body: &Body<'_>, knew: u64, log: &mut Log) -> bool {
+        self.records = self.records.saturating_add(1);
+        let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew };
+        let state = &mut self.ways[way];
+        state.records = state.records.saturating_add(1);
+        state.before_last = state.last;
+        state.last = Some(seen);
+        match head.typ {
+            ContentType::CHANGE_CIPHER_SPEC => {
+                log.add(seen.at, way, What::ChangeCipherSpec);
+                if state.finished.is_some() {
+                    self.renegotiations = self.renegotiations.saturating_add(u32::from(self.is_client(way)));
+                }
+                self.ways[way].change_cipher_spec.get_or_insert(seen.at);
+                let early = self.version.is_none() && self.client_hello.as_ref().is_some_and(|hello| hello.offers_early_data());
+                if !self.is_tls13() && !early {
+                    self.note_resumption(way);
+                    return true;
+                }
+            }
+            ContentType::APPLICATION_DATA => self.application_data(way, seen, log),
+            ContentType::HANDSHAKE if !matches!(body, Body::Read) => {
+                log.run(seen.at, way, What::SealedHandshake(1, u64::from(seen.len)));
+                if self.ways[way].change_cipher_spec.is_some() {
+                    self.ways[way].finished.get_or_insert(seen.at);
+                }
+            }
+            ContentType::ALERT if !matches!(body, Body::Read) => log.add(seen.at, way, What::SealedAlert(seen.len)),
+            _ => {}
+        }
+        false
+    }
+
+    /// TLS ≤ 1.2: a server that changes ciphers right after its ServerHello, without a certificate, resumes a session.
+    fn note_resumption(&mut self, way: Way) {
+        if self.client.is_some() && !self.is_client(way) && self.server_hello.is_some() && self.server_hello_done.is_none() {
+            let client_first = self.ways[way.opposite()].change_cipher_spec.is_some();
+            self.resumed |= !client_first && self.certificate_at.is_none();
+        }
+    }
+
+    fn application_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+        let client = self.is_client(way);
+        let at = seen.at;
+        if self.client_hello.is_some() && self.server_hello.is_none() && self.client.is_some() {
+            if !client && self.ways[way.opposite()].finished.is_none() {
+                // The ServerHello is missing from the capture: this is what is left of the flight behind it.
+                self.ways[way].flight = self.ways[way].flight.saturating_add(1);
+                log.run(at, way, What::SealedFlight(1, u64::from(seen.len)));
+                return;
+            }
+            if client && self.hello_retry.is_none() && self.client_hello.as_ref().is_some_and(|hello| hello.offers_early_data()) {
+                self.ways[way].early = self.ways[way].early.saturating_add(1);
+                log.run(at, way, What::EarlyData(1, u64::from(seen.len)));
+                return;
+            }
+            // The ServerHello went unseen (one direction captured): sealed records right after the hello are its flight.
+            if client && self.ways[way].finished.is_none() {
+                self.client_flight(way, seen, log);
+                return;
+            }
+        }
+        if self.is_tls13() && self.ways[way].finished.is_none() && self.client.is_some() {
+            if client {
+                self.client_flight(way, seen, log);
+                return;
+            }
+            if self.ways[way.opposite()].finished.is_none()
+                && !(self.ways[way.opposite()].flight > 0 && !self.client_leaving(way.opposite()))
+            {
+                self.server_flight(way, seen, log);
+                return;
+            }
+            // The client's flight ended without a record of a Finished's size (certificate and Finished in one record): what the server
+            // says now comes after it.
+            let flight_end = self.ways[way.opposite()].last.map(|last| last.at);
+            self.finish_handshake(way.opposite(), flight_end.unwrap_or(at));
+        }
+        self.data(way, seen, log);
+    }
+
+    /// The client's flight so far consists of a fatal alert by its place.
+    fn client_leaving(&self, client: Way) -> bool {
+        self.ways[client].fatal_by_place.is_some()
+    }
+
+    /// Application data after the handshake.
+    fn data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+        let alert_sized = self.is_tls13() && self.is_alert_sized(way, seen.len);
+        let peer_records = self.ways[way.opposite()].app_records;
+        let state = &mut self.ways[way];
+        if alert_sized {
+            state.short_records = state.short_records.saturating_add(1);
+            log.add(seen.at, way, What::SealedAlert(seen.len));
+        } else {
+            state.app_records = state.app_records.saturating_add(1);
+            state.app_bytes += u64::from(seen.len);
+            state.first_app.get_or_insert(seen.at);
+            state.last_app = Some(seen.at);
+            if state.turns == 0 || peer_records > state.turn {
+                state.turns = state.turns.saturating_add(1);
+                state.run_largest = 0;
+            }
+            state.run_largest = state.run_largest.max(seen.len);
+            state.turn = peer_records;
+            log.run(seen.at, way, What::Data(1, u64::from(seen.len)));
+        }
+    }
+
+    /// A sealed record of the client between the ServerHello and its own Finished (TLS 1.3).
+    fn client_flight(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+        let Sizes { finished, empty, alert, both } = self.sizes();
+        let state = &mut self.ways[way];
+        state.flight = state.flight.saturating_add(1);
+        let early = state.early > 0;
+        let padding = |base: u16| [0, JSSE_PADDING].into_iter().find(|pad| base + pad == seen.len);
+        let known = state.padding;
+        let fits = |base: u16| padding(base).filter(|pad| known.is_none_or(|known| known == *pad));
+        if let Some(pad) = fits(finished) {
+            state.padding = Some(pad);
+            self.finish_handshake(way, seen.at);
+        } else if let Some(pad) = fits(empty) {
+            state.padding = Some(pad);
+            self.client_certificate = Some((seen.at, false));
+        } else if fits(both).is_some() {
+            state.padding = Some(0);
+            self.client_certificate = Some((seen.at, false));
+            self.finish_handshake(way, seen.at);
+        } else if let Some(pad) = fits(alert) {
+            state.padding.get_or_insert(pad);
+            state.fatal_by_place = Some(seen);
+            log.add(seen.at, way, What::SealedAlert(seen.len));
+            return;
+        } else if !early && seen.len > finished + 64 && self.client_certificate.is_none() {
+            self.client_certificate = Some((seen.at, true));
+        }
+        log.run(seen.at, way, What::SealedFlight(1, u64::from(seen.len)));
+    }
+
+    /// A sealed record of the server before the client's Finished (TLS 1.3).
+    fn server_flight(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+        let Sizes { finished, alert, .. } = self.sizes();
+        let state = &mut self.ways[way];
+        state.flight = state.flight.saturating_add(1);
+        // The shortest flight message is EncryptedExtensions with none: anything as short as an alert is one.
+        if seen.len == alert || (seen.len == alert + JSSE_PADDING && state.flight == 1) {
+            state.fatal_by_place = Some(seen);
+            log.add(seen.at, way, What::SealedAlert(seen.len));
+            return;
+        }
+        state.fatal_by_place = None;
+        if seen.len == finished {
+            state.padding = Some(0);
+        } else if seen.len == finished + JSSE_PADDING && state.padding.is_none() {
+            state.padding = Some(JSSE_PADDING);
+        } else if seen.len < alert + 4 + JSSE_PADDING {
+            state.padding = Some(0);
+        }
+        // The client's direction was not captured: nothing but the length tells that the flight is over.
+        if seen.len == finished && self.ways[way.opposite()].records == 0 {
+            self.ways[way].finished = Some(seen.at);
+        }
+        // Certificates make the largest record of the flight.
+        if self.certificate_at.is_none() || seen.len > 256 {
+            self.certificate_at = Some(seen.at);
+        }
+        log.run(seen.at, way, What::SealedFlight(1, u64::from(seen.len)));
+    }
+
+    /// The client's Finished (TLS 1.3): the server's came before it.
+    fn finish_handshake(&mut self, client: Way, at: At) {
+        let server_last = self.ways[client.opposite()].last.map(|last| last.at);
+        self.ways[client].finished.get_or_insert(at);
+        let server = &mut self.ways[client.opposite()];
+        server.finished = server.finished.or(server_last);
+        server.apps_at_peer_finished = server.app_records;
+    }
+
+    /// Lengths of the records that TLS 1.3 handshakes are read by.
+    fn sizes(&self) -> Sizes {
+        let len = |content: u16| self.protection.as_ref().map_or(content + 17, |protection| protection.record_len(content));
+        let finished = 4 + self.protection.as_ref().map_or(32, |protection| u16::from(protection.finished));
+        Sizes { finished: len(finished), empty: len(EMPTY_CERTIFICATE), both: len(finished + EMPTY_CERTIFICATE), alert: len(2) }
+    }
+
+    fn handshake(&mut self, way: Way, message: &Message<'_>, log: &mut Log) {
+        let at = message.extent.end;
+        match message.typ {
+            HandshakeType::CLIENT_HELLO => {
+                let hello = ClientHello::parse(&message.bytes);
+                self.client_hello(way, message.extent, hello, log);
+                return;
+            }
+            HandshakeType::SERVER_HELLO => {
+                self.server_hello(way, at, ServerHello::parse(&message.bytes), log);
+                return;
+            }
+            HandshakeType::CERTIFICATE if self.is_client(way) => {
+                self.client_certificate = Some((at, message.bytes.len() > 3));
+            }
+            HandshakeType::CERTIFICATE => {
+                self.certificate_at = Some(at);
+                self.certificates = Some(Box::new(Chain::parse(&message.bytes)));
+            }
+            HandshakeType::CERTIFICATE_REQUEST => self.certificate_request = Some(at),
+            HandshakeType::SERVER_HELLO_DONE => self.server_hello_done = Some(at),
+            HandshakeType::FINISHED => self.ways[way].finished = Some(at),
+            _ => {}
+        }
+        log.add(at, way, What::Handshake(message.typ.0));
+    }
+
+    fn unread(&mut self, way: Way, extent: Extent, typ: HandshakeType, log: &mut Log) {
+        if typ == HandshakeType::CERTIFICATE && !self.is_client(way) {
+            self.certificate_at = Some(extent.end);
+        }
+        if typ == HandshakeType::CLIENT_HELLO {
+            self.client.get_or_insert(way);
+            self.client_hello_at.get_or_insert((extent.end, extent.start));
+        }
+        log.add(extent.end, way, What::Handshake(typ.0));
+    }
+
+    fn client_hello(&mut self, way: Way, extent: Extent, hello: ClientHello, log: &mut Log) {
+        log.add(extent.end, way, What::Handshake(HandshakeType::CLIENT_HELLO.0));
+        if self.server_hello.is_some() {
+            self.renegotiations = self.renegotiations.saturating_add(1);
+            return;
+        }
+        // TLS roles are what the rest goes by, even where the TCP connection was opened from the other end.
+        self.client = Some(way);
+        self.client_hello_at = Some((extent.end, extent.start));
+        self.client_hello_end = extent.end_offset;
+        self.client_hello = Some(Box::new(hello));
+    }
+
+    fn server_hello(&mut self, way: Way, at: At, hello: ServerHello, log: &mut Log) {
+        self.client.get_or_insert(way.opposite());
+        if hello.is_hello_retry_request() {
+            self.hello_retry = Some(at);
+            // It settles the version: the ChangeCipherSpec that may follow seals nothing.
+            self.version = Some(hello.version);
+            log.add(at, way, What::HelloRetryRequest);
+            return;
+        }
+        log.add(at, way, What::Handshake(HandshakeType::SERVER_HELLO.0));
+        let version = hello.version;
+        self.version = Some(version);
+        self.protection = Protection::new(hello.suite, version, hello.encrypt_then_mac());
+        self.resumed |= version.is_tls13() && hello.psk.is_some();
+        self.server_hello_at = Some(at);
+        self.server_hello = Some(Box::new(hello));
+    }
+}
+
+/// Record lengths without padding: a Finished, an empty client Certificate, an alert, and the first two in one record (rustls).
+struct Sizes {
+    finished: u16,
+    empty: u16,
+    both: u16,
+    alert: u16,
+}
+
+/// A stream that began like TLS, or was expected to, and is not.
+#[derive(Clone, Copy, Debug)]
+pub struct NotTls {
+    /// The frame with its first byte.
+    pub at: At,
+    /// The first bytes.
+    pub header: [u8; 5],
+    /// How many of them there are.
+    pub have: u8,
+    /// How many bytes at the end of the piece come after the first byte of the header that lies in it.
+    pub rest: usize,
+}

@@ -1,0 +1,468 @@
+//! A connection: segments in, pieces of two streams out.
+
+use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
+use crate::decode::{Checksum, Segment, TcpFlags};
+use crate::tcp::assembler::{Assembler, Hold};
+use crate::tcp::half::{FinSeen, Half, distance};
+use crate::tcp::streams::{Bases, learn_bases, starts_anew};
+
+/// A hole stays open this long after the receiver was seen to have the bytes: captures deliver packets slightly out of order.
+const HOLE_GRACE: Span = Span::from_millis(200);
+/// … or for this many further segments of that direction.
+const HOLE_GRACE_SEGMENTS: u32 = 24;
+/// A jump ahead of more than this is no hole but nonsense (or another connection's packet).
+const FARTHEST: i64 = 1 << 30;
+
+/// A TCP connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its endpoints.
+    pub key: FlowKey,
+    /// Wireshark's number for it.
+    pub stream: Option<u32>,
+    /// First packet.
+    pub first: At,
+    /// Newest packet.
+    pub last: At,
+    /// The way the SYN went.
+    pub client: Option<Way>,
+    /// SYN: first, newest, how often.
+    pub syn: Option<(At, At, u32)>,
+    /// First SYN with ACK.
+    pub syn_ack: Option<At>,
+    /// First packet that shows the handshake complete.
+    pub established: Option<At>,
+    halves: PerWay<Half>,
+    bases: Bases,
+}
+
+/// What a segment did, besides the bytes it brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// It was captured before; nothing else is said of it.
+    pub duplicate: bool,
+    /// Its checksum is wrong: its receiver drops it, and so do we.
+    pub damaged: bool,
+    /// It is the first FIN of its way (a repeated one is `fin_again`).
+    pub fin: bool,
+    /// It repeats a FIN.
+    pub fin_again: bool,
+    /// It is a RST.
+    pub rst: Option<RstSeen>,
+    /// Bytes of payload sent before.
+    pub repeated: u32,
+    /// It is a keep-alive probe.
+    pub keep_alive: bool,
+    /// It closes its sender's receive window.
+    pub zero_window: bool,
+    /// It shows that its sender is still there after a RST in its name: new data, or an ACK of new data.
+    pub alive: bool,
+    /// It acknowledges bytes of the peer that were not acknowledged before.
+    pub progress: bool,
+}
+
+/// What the connection knows of a RST at the moment it comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RstSeen {
+    /// The peer's segment whose ACK number is this RST's sequence number.
+    pub trigger: Option<At>,
+    /// Its sender had sent a FIN or a RST before.
+    pub after_own_close: bool,
+    /// Bytes of the peer's stream sent and not acknowledged by it.
+    pub peer_unacked: u64,
+    /// Its sequence number relative to the next one its sender would use.
+    pub seq_offset: i32,
+    /// It answers a SYN.
+    pub refusal: bool,
+}
+
+impl Connection {
+    /// A connection whose first packet is `at`.
+    pub fn new(key: FlowKey, stream: Option<u32>, at: At) -> Connection {
+        Connection {
+            key,
+            stream,
+            first: at,
+            last: at,
+            client: None,
+            syn: None,
+            syn_ack: None,
+            established: None,
+            halves: PerWay::default(),
+            bases: Bases::default(),
+        }
+    }
+
+    /// One direction.
+    pub fn half(&self, way: Way) -> &Half {
+        &self.halves[way]
+    }
+
+    /// Base sequence numbers as Wireshark's numbering uses them.
+    pub fn bases(&self) -> Bases {
+        self.bases
+    }
+
+    /// Whether a SYN (without ACK) of sequence number `syn` opens a new connection between the same ports.
+    pub fn is_reused_by(&self, way: Way, syn: u32) -> bool {
+        starts_anew(&self.bases, way, Some(syn))
+    }
+
+    /// Lets a segment that only an ICMP error quotes take part in the numbering.
+    pub fn quote(&mut self, way: Way, seq: u32, syn: bool) {
+        learn_bases(&mut self.bases, way, seq, syn, None);
+    }
+
+    /// How much of the peer's stream the sender of `segment` has, by its acknowledgements so far and this one (offset; a FIN counts one).
+    pub fn known_by(&self, segment: &Segment<'_>) -> u64 {
+        let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
+        if !peer.started {
+            return 0;
+        }
+        let own = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
+        let newest = match (own, half.acked) {
+            (Some(own), Some(acked)) if distance(own, acked) < 0 => Some(acked),
+            (own, acked) => own.or(acked),
+        };
+        newest.map_or(0, |ack| peer.offset_of(ack))
+    }
+
+    /// Bytes held beyond holes, both ways.
+    pub fn held(&self) -> usize {
+        self.halves[Way::AtoB].held() + self.halves[Way::BtoA].held()
+    }
+
+    /// Takes in a segment. `sink` gets what became readable of either stream, in order; `room` is what may still be held in total.
+    pub fn accept(&mut self, segment: &Segment<'_>, limits: &Limits, room: usize, sink: &mut impl FnMut(Way, Piece<'_>)) -> Heard {
+        let way = segment.way;
+        let flags = segment.flags;
+        let mut heard = Heard::default();
+        self.last = segment.at;
+        let ack = flags.has(TcpFlags::ACK).then_some(segment.ack);
+        learn_bases(&mut self.bases, way, segment.seq, flags.has(TcpFlags::SYN), ack);
+        let (half, peer) = self.halves.pair_mut(way);
+        if half.is_duplicate(segment) {
+            half.duplicates = half.duplicates.saturating_add(1);
+            heard.duplicate = true;
+            return heard;
+        }
+        match segment.checksum {
+            Checksum::Good => half.good_checksums = half.good_checksums.saturating_add(1),
+            // A direction whose every checksum is wrong is offload of a kind we do not know, and so is a segment that no network card sends whole.
+            Checksum::Bad if half.good_checksums > 0 && segment.payload_len <= u32::from(half.mss.unwrap_or(1460)).max(1460) => {
+                half.bad_checksums = half.bad_checksums.saturating_add(1);
+                heard.damaged = true;
+                return heard;
+            }
+            _ => {}
+        }
+        half.packets = half.packets.saturating_add(1);
+        if flags.has(TcpFlags::RST) {
+            heard.rst = Some(reset(half, peer, segment));
+            half.rsts = half.rsts.saturating_add(1);
+            half.last = Some(segment.at);
+            half.remember(segment);
+            self.close_holes_of(way, segment.at, true, sink);
+            return heard;
+        }
+        half.sender.learn(segment);
+        if flags.has(TcpFlags::SYN) {
+            self.open(segment);
+        } else {
+            half.start(segment.seq);
+            if self.established.is_none() && (segment.payload_len > 0 || (flags.has(TcpFlags::ACK) && peer.syn_seen)) {
+                self.established = Some(segment.at);
+            }
+        }
+        let (half, peer) = self.halves.pair_mut(way);
+        if flags.has(TcpFlags::ACK) {
+            peer.start(segment.ack);
+            heard.progress = acknowledge(half, peer, segment);
+        }
+        if segment.window == 0 && !flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::FIN) {
+            heard.zero_window = true;
+            let first = half.zero_window.map_or(segment.at, |(first, _)| first);
+            half.zero_window = Some((first, segment.at));
+        }
+        half.window = segment.window;
+        half.last = Some(segment.at);
+        heard.alive = half.rsts > 0 && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
+        let probe = segment.payload_len <= 1
+            && !flags.has(TcpFlags::SYN)
+            && !flags.has(TcpFlags::FIN)
+            && segment.seq == half.max.wrapping_sub(1)
+            && half.fin.is_none()
+            && half.last_data.or(self.established).is_some();
+        if probe {
+            heard.keep_alive = true;
+            half.keep_alives = half.keep_alives.saturating_add(1);
+            half.last_keep_alive = Some(segment.at);
+        } else if segment.payload_len > 0 {
+            heard.repeated = take_in(half, peer, segment, limits, room, &mut |piece| sink(way, piece));
+        }
+        if flags.has(TcpFlags::FIN) {
+            (heard.fin, heard.fin_again) = finish(half, peer, segment);
+        }
+        half.remember(segment);
+        self.close_holes_of(way.opposite(), segment.at, false, sink);
+        if self.halves[way].hole_acked.is_some() {
+            self.close_holes_of(way, segment.at, false, sink);
+        }
+        heard
+    }
+
+    /// The connection is over, or the capture is: every hole stays one.
+    pub fn close_holes(&mut self, at: At, sink: &mut impl FnMut(Way, Piece<'_>)) {
+        for way in [Way::AtoB, Way::BtoA] {
+            self.close_holes_of(way, at, true, sink);
+        }
+    }
+
+    /// A SYN, with or without ACK.
+    fn open(&mut self, segment: &Segment<'_>) {
+        let way = segment.way;
+        let with_ack = segment.flags.has(TcpFlags::ACK);
+        if with_ack {
+            self.client.get_or_insert(way.opposite());
+            self.syn_ack.get_or_insert(segment.at);
+        } else {
+            self.client.get_or_insert(way);
+            let (first, _, count) = self.syn.unwrap_or((segment.at, segment.at, 0));
+            self.syn = Some((first, segment.at, count.saturating_add(1)));
+        }
+        let half = &mut self.halves[way];
+        half.start(segment.seq.wrapping_add(1));
+        if half.delivered == 0 && half.bytes == 0 {
+            half.syn_seen = true;
+            half.next = segment.seq.wrapping_add(1);
+            half.max = half.next;
+        }
+        half.mss = segment.options.mss.or(half.mss);
+        half.scale = segment.options.window_scale.or(half.scale);
+    }
+
+    /// Gives up on the hole of `way` if the receiver had the bytes (the capture missed them) or, with `now`, in any case.
+    fn close_holes_of(&mut self, way: Way, at: At, now: bool, sink: &mut impl FnMut(Way, Piece<'_>)) {
+        let (half, peer) = self.halves.pair_mut(way);
+        if !half.started {
+            return;
+        }
+        let acked = peer.acked.map(|ack| half.offset_of(ack).min(half.offset_of(half.max)));
+        let fin = half.fin.map(|fin| half.offset_of(fin.seq));
+        let beyond = half.ahead.as_ref().and_then(|ahead| ahead.first_offset());
+        // The hole ends at held data, at the FIN, or (at the end) where the receiver's acknowledgements end.
+        let end = match (beyond, fin) {
+            (Some(data), _) => data,
+            (None, Some(fin)) => fin,
+            (None, None) if now => acked.unwrap_or(0),
+            _ => return,
+        };
+        if end <= half.delivered {
+            half.hole_acked = None;
+            return;
+        }
+        let had = acked.is_some_and(|acked| acked > half.delivered);
+        if !now {
+            if !had {
+                return;
+            }
+            let (since, count) = half.hole_acked.unwrap_or((at, 0));
+            half.hole_acked = Some((since, count.saturating_add(1)));
+            if count < HOLE_GRACE_SEGMENTS && at.time.since(since.time) < HOLE_GRACE {
+                return;
+            }
+        }
+        half.hole_acked = None;
+        let len = end - half.delivered;
+        let why = if had { GapReason::CaptureLoss } else { GapReason::PathLoss };
+        sink(way, Piece::Gap { at, offset: half.delivered, len, why });
+        advance(half, len);
+        drain(half, &mut |piece| sink(way, piece));
+        self.close_holes_of(way, at, now, sink);
+    }
+}
+
+/// What the connection knows of a RST when it comes.
+fn reset(half: &Half, peer: &Half, segment: &Segment<'_>) -> RstSeen {
+    let with_ack = segment.flags.has(TcpFlags::ACK);
+    let refusal = with_ack && !half.started && peer.syn_seen && peer.bytes == 0;
+    let trigger = peer
+        .recent()
+        .rev()
+        .find(|recent| if refusal { recent.flags.has(TcpFlags::SYN) } else { recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq })
+        .map(|recent| recent.at);
+    RstSeen {
+        trigger: if with_ack && !refusal { None } else { trigger },
+        after_own_close: half.fin.is_some() || half.rsts > 0,
+        peer_unacked: peer.unacked(if with_ack { Some(segment.ack) } else { half.acked }),
+        seq_offset: if half.started { i32::try_from(distance(segment.seq, half.max)).unwrap_or(i32::MAX) } else { 0 },
+        refusal,
+    }
+}
+
+/// Takes note of an acknowledgement; true if it covers bytes that were not covered before.
+fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool {
+    let ack = segment.ack;
+    peer.repeated.sacked |= segment.options.sack.is_some_and(|(left, _)| distance(left, ack) > 0);
+    let newer = half.acked.is_none_or(|acked| distance(ack, acked) > 0);
+    if !newer {
+        return false;
+    }
+    let first = half.acked.is_none();
+    half.acked = Some(ack);
+    if distance(ack, peer.max) > 0 && distance(ack, peer.max) < FARTHEST && !first {
+        // The receiver has bytes the capture has not: they were sent all the same.
+        peer.max = ack;
+    }
+    let whole = peer.recent().filter(|sent| distance(ack, sent.seq.wrapping_add(sent.len)) >= 0).map(|sent| sent.len).max();
+    peer.largest_acked = peer.largest_acked.max(whole.unwrap_or(0));
+    if !first {
+        let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(|sent| sent.at);
+        peer.repeated.since = since.unwrap_or(segment.at);
+        peer.repeated.count = 0;
+        peer.repeated.smallest = 0;
+        peer.repeated.biggest = 0;
+        peer.repeated.sacked = false;
+    }
+    !first
+}
+
+/// Takes in payload; returns how many of its bytes were sent before.
+fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits, room: usize, sink: &mut impl FnMut(Piece<'_>)) -> u32 {
+    let len = segment.payload_len;
+    let captured = segment.payload.get(..segment.payload.len().min(len as usize)).unwrap_or_default();
+    let end = segment.seq.wrapping_add(len);
+    let ahead = distance(segment.seq, half.next);
+    if !(-FARTHEST..FARTHEST).contains(&ahead) {
+        return 0;
+    }
+    let fresh = distance(end, half.max);
+    let repeated = if fresh >= i64::from(len) { 0 } else { len - u32::try_from(fresh.max(0)).unwrap_or(0) };
+    if fresh > 0 {
+        if half.max == peer.acked.unwrap_or(half.max) || half.repeated.since == At::default() {
+            half.repeated.since = segment.at;
+        }
+        half.max = end;
+        half.bytes += u64::try_from(fresh).unwrap_or(0).min(u64::from(len));
+        half.first_data.get_or_insert(segment.at);
+        half.last_data = Some(segment.at);
+    } else if ahead < 0 || !half.ahead.as_ref().is_none_or(|held| held.is_empty()) || fresh <= 0 {
+        // Sent before, as far as the highest sequence number tells. A late first copy (reordering) fills a hole and is no repetition.
+        let fills_hole = ahead >= 0 && half.ahead.as_ref().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;
+        let acked = peer.acked.is_some_and(|acked| distance(end, acked) <= 0);
+        if !fills_hole {
+            half.repeated.total = half.repeated.total.saturating_add(1);
+            if !acked {
+                half.repeated.count = half.repeated.count.saturating_add(1);
+                half.repeated.until = segment.at;
+                half.repeated.biggest = half.repeated.biggest.max(len);
+                half.repeated.smallest = if half.repeated.smallest == 0 { len } else { half.repeated.smallest.min(len) };
+            }
+        }
+    }
+    let offset = half.offset_of(segment.seq);
+    let cut = u64::from(len) - captured.len() as u64;
+    if ahead > 0 {
+        let room = limits.reorder_flow.saturating_sub(half.held()).min(room);
+        let held = half.ahead.get_or_insert_default();
+        match held.hold(segment.at, offset, captured, cut, room) {
+            Hold::Kept => {}
+            Hold::Conflict => half.conflicts = half.conflicts.saturating_add(1),
+            Hold::Full => give_up_hole(half, peer, segment.at, offset, sink),
+        }
+        // With the hole given up, this segment may be next in line.
+        if half.delivered < offset {
+            return repeated;
+        }
+    }
+    hand_on(half, segment.at, offset, captured, cut, sink);
+    drain(half, sink);
+    repeated
+}
+
+/// The bound on held data is reached: the hole before it, and holes within it up to `until`, stay holes.
+fn give_up_hole(half: &mut Half, peer: &Half, at: At, until: u64, sink: &mut impl FnMut(Piece<'_>)) {
+    while half.delivered < until {
+        let acked = peer.acked.is_some_and(|acked| half.offset_of(acked) > half.delivered);
+        let end = half.ahead.as_ref().and_then(|ahead| ahead.first_offset()).map_or(until, |first| first.min(until));
+        if end > half.delivered {
+            let why = if acked { GapReason::CaptureLoss } else { GapReason::Limit };
+            sink(Piece::Gap { at, offset: half.delivered, len: end - half.delivered, why });
+            let len = end - half.delivered;
+            advance(half, len);
+        }
+        let before = half.delivered;
+        drain(half, sink);
+        if half.delivered == before && end >= until {
+            break;
+        }
+    }
+}
+
+/// Hands on the part of a run that lies at or behind the next expected byte.
+fn hand_on(half: &mut Half, at: At, offset: u64, bytes: &[u8], cut: u64, sink: &mut impl FnMut(Piece<'_>)) {
+    let skip = usize::try_from(half.delivered.saturating_sub(offset)).unwrap_or(usize::MAX);
+    if let Some(fresh) = bytes.get(skip..).filter(|fresh| !fresh.is_empty()) {
+        sink(Piece::Data { at, offset: half.delivered, bytes: fresh });
+        advance(half, fresh.len() as u64);
+    }
+    let end = offset + bytes.len() as u64 + cut;
+    if cut > 0 && end > half.delivered {
+        let len = end - half.delivered;
+        sink(Piece::Gap { at, offset: half.delivered, len, why: GapReason::SnapLength });
+        advance(half, len);
+    }
+}
+
+fn advance(half: &mut Half, len: u64) {
+    half.delivered += len;
+    // Sequence numbers wrap; the low 32 bits are what counts.
+    half.next = half.next.wrapping_add(len as u32);
+}
+
+/// Hands on everything held that is now in order.
+fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
+    let Some(mut ahead) = half.ahead.take() else { return };
+    while let Some(held) = ahead.take(half.delivered) {
+        hand_on(half, held.at, held.offset, &held.bytes, held.cut, sink);
+    }
+    if !ahead.is_empty() {
+        half.ahead = Some(ahead);
+    } else {
+        half.hole_acked = None;
+    }
+}
+
+/// Takes note of a FIN: (first, repeated).
+fn finish(half: &mut Half, peer: &Half, segment: &Segment<'_>) -> (bool, bool) {
+    half.fins = half.fins.saturating_add(1);
+    let seq = segment.seq.wrapping_add(segment.payload_len);
+    if half.fin.is_some() {
+        half.repeated.total = half.repeated.total.saturating_add(1);
+        if peer.acked.is_none_or(|acked| distance(seq, acked) >= 0) {
+            half.repeated.count = half.repeated.count.saturating_add(1);
+            half.repeated.until = segment.at;
+        }
+        return (false, true);
+    }
+    if half.max == peer.acked.unwrap_or(half.max) && segment.payload_len == 0 {
+        half.repeated.since = segment.at;
+    }
+    half.fin = Some(FinSeen { at: segment.at, seq, ack: segment.flags.has(TcpFlags::ACK).then_some(segment.ack) });
+    let after = seq.wrapping_add(1);
+    if distance(after, half.max) > 0 {
+        half.max = after;
+    }
+    (true, false)
+}
+
+/// The holder of out-of-order data, made on demand.
+trait GetOrInsertDefault {
+    fn get_or_insert_default(&mut self) -> &mut Assembler;
+}
+
+impl GetOrInsertDefault for Option<Box<Assembler>> {
+    fn get_or_insert_default(&mut self) -> &mut Assembler {
+        self.get_or_insert_with(Box::default)
+    }
+}

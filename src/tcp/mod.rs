@@ -1,0 +1,12 @@
+//! TCP connections rebuilt: streams in order and each byte once, numbered as Wireshark numbers them, with what is needed to judge a close.
+
+mod assembler;
+mod connection;
+mod half;
+mod sender;
+mod streams;
+
+pub use connection::{Connection, Heard, RstSeen};
+pub use half::{FinSeen, Half, Repeated};
+pub use sender::Sender;
+pub use streams::Streams;

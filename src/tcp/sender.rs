@@ -1,0 +1,61 @@
+//! What a side's ordinary packets look like: the measure for judging a RST that claims to come from it.
+
+use crate::decode::Segment;
+
+/// Header habits of one direction (RSTs are not counted in).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sender {
+    ttl: u8,
+    same: u32,
+    other: u32,
+    timestamps: bool,
+    mac: Option<[u8; 6]>,
+    interface: u32,
+    outgoing: Option<bool>,
+}
+
+impl Sender {
+    /// Counts an ordinary packet in.
+    pub fn learn(&mut self, segment: &Segment<'_>) {
+        // Majority vote in constant space (Boyer and Moore): the most common TTL wins if it has the majority.
+        if self.same == self.other && self.ttl != segment.ttl {
+            self.ttl = segment.ttl;
+            self.mac = segment.source_mac;
+            self.interface = segment.interface;
+        }
+        if self.ttl == segment.ttl {
+            self.same = self.same.saturating_add(1);
+        } else {
+            self.other = self.other.saturating_add(1);
+        }
+        self.timestamps |= segment.options.timestamps.is_some();
+        self.outgoing = segment.outgoing.or(self.outgoing);
+        if self.mac.is_none() {
+            self.mac = segment.source_mac;
+            self.interface = segment.interface;
+        }
+    }
+
+    /// The usual TTL and how many packets had it, if most had.
+    pub fn ttl(&self) -> Option<(u8, u32)> {
+        (self.same > self.other).then_some((self.ttl, self.same))
+    }
+
+    /// Whether its packets carry TCP timestamps.
+    pub fn timestamps(&self) -> bool {
+        self.timestamps
+    }
+
+    /// Whether `segment` came from another MAC address on the same interface.
+    pub fn other_mac(&self, segment: &Segment<'_>) -> bool {
+        match (self.mac, segment.source_mac) {
+            (Some(usual), Some(mac)) => usual != mac && self.interface == segment.interface,
+            _ => false,
+        }
+    }
+
+    /// Whether the capturing host is this side, where the link layer says so.
+    pub fn local(&self) -> Option<bool> {
+        self.outgoing
+    }
+}
