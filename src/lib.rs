@@ -5,8 +5,4 @@ pub mod analyze;
 pub mod base;
 pub mod capture;
 pub mod decode;
-pub mod diagnose;
-pub mod prelude;
-pub mod session;
-pub mod tcp;
 pub mod tls;

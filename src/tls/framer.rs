@@ -1,0 +1,539 @@
+//! Reads one direction's byte stream as TLS records, and the handshake messages and alerts in the clear ones.
+
+mod resync;
+
+use std::borrow::Cow;
+
+use super::handshake::{Assembly, Fed, plausible, u24};
+use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw};
+use super::{Alert, AlertDescription, AlertLevel, HandshakeType};
+use crate::base::{At, GapReason, Limits, Piece};
+
+/// A piece of stream while a [`Framer`] reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    at: At,
+    /// Stream offset of the first byte of `rest`.
+    offset: u64,
+    rest: &'a [u8],
+    /// A hole: its length and reason. It begins at `offset`.
+    gap: Option<(u64, GapReason)>,
+}
+
+impl<'a> Input<'a> {
+    /// Nothing of `piece` read yet.
+    pub fn new(piece: &Piece<'a>) -> Input<'a> {
+        match *piece {
+            Piece::Data { at, offset, bytes } => Input { at, offset, rest: bytes, gap: None },
+            Piece::Gap { at, offset, len, why } => Input { at, offset, rest: &[], gap: Some((len, why)) },
+        }
+    }
+
+    /// Takes up to `n` bytes.
+    fn take(&mut self, n: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at_checked(n).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        self.offset = self.offset.saturating_add(taken.len() as u64);
+        taken
+    }
+}
+
+/// Reads one direction as records. It is fed pieces in stream order, and pulled until it has no more to say:
+///
+/// ```
+/// # use whohungup::base::{At, Limits, Piece};
+/// # use whohungup::tls::{Framer, Input, Unit};
+/// # let piece = Piece::Data { at: At::default(), offset: 0, bytes: &[21, 3, 3, 0, 2, 1, 0] };
+/// let mut framer = Framer::new(&Limits::default());
+/// let mut input = Input::new(&piece);
+/// while let Some(unit) = framer.next(&mut input) {
+///     if let Unit::Alert { alert, .. } = unit {
+///         assert_eq!(alert.to_string(), "warning close_notify (0)");
+///     }
+/// }
+/// ```
+///
+/// [`seal`](Framer::seal) and [`unseal`](Framer::unseal) hold from the next record on, also within the same piece. Units borrow from the
+/// piece, never from the framer. A stream without holes gives the same units however it is cut into pieces, only the frames differ.
+#[derive(Debug)]
+pub struct Framer {
+    /// The frame with the first byte of the record being read.
+    start: At,
+    /// Stream offset of the record being read.
+    offset: u64,
+    /// Records completed.
+    records: u64,
+    /// What must be held until more arrives; in most connections there is nothing most of the time.
+    held: Option<Box<Held>>,
+    /// Longest handshake message that is kept.
+    limit: u32,
+    /// Bytes of the body still to come.
+    left: u16,
+    /// Sealed records up to this length are kept and handed out.
+    hold: u16,
+    header: [u8; 5],
+    /// How much of `header` is there.
+    have: u8,
+    mode: Mode,
+    /// The first half of an alert.
+    half_alert: Option<u8>,
+    /// Records are encrypted, whatever their type.
+    sealed: bool,
+    /// A hole lies in the record being read.
+    with_hole: bool,
+    /// Where the next handshake message begins is unknown, or what is here is none.
+    astray: bool,
+    /// A hole may have hidden a ChangeCipherSpec or a message boundary: handshake messages must look like some.
+    doubt: bool,
+    /// How many more records must follow each other before boundaries found by resynchronising are certain.
+    unproven: u8,
+}
+
+/// Records that must follow each other after a resynchronisation before a broken header counts against the stream, not against the guess.
+const PROOF: u8 = 3;
+
+/// What the next byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Of a record header.
+    Header,
+    /// Of a handshake record in clear.
+    Messages,
+    /// Of an alert record in clear.
+    Alerts,
+    /// Of a sealed record that is kept.
+    Keep,
+    /// Of a body that is only counted.
+    Count,
+    /// Of an SSLv2-compatible ClientHello.
+    Sslv2,
+    /// Unknown: looking for a record.
+    Hunt,
+    /// Of the body of what was taken for a record while looking for one; it is one if another follows it.
+    Try,
+    /// Of something that is not TLS.
+    Dead,
+}
+
+/// What a framer holds between pieces.
+#[derive(Debug, Default)]
+struct Held {
+    /// A handshake message in progress.
+    message: Option<Assembly>,
+    /// A sealed record that is kept, or an SSLv2-compatible ClientHello.
+    body: Vec<u8>,
+}
+
+/// What reading a little further came to.
+enum Step<'a> {
+    /// This.
+    Unit(Unit<'a>),
+    /// Nothing yet, go on.
+    Again,
+    /// The piece is used up.
+    Dry,
+}
+
+impl Framer {
+    /// A framer for a direction seen from its first byte, or from the first byte of TLS in it.
+    pub fn new(limits: &Limits) -> Framer {
+        Framer {
+            start: At::default(),
+            offset: 0,
+            records: 0,
+            held: None,
+            limit: u32::try_from(limits.handshake_flow).unwrap_or(u32::MAX),
+            left: 0,
+            hold: 0,
+            header: [0; 5],
+            have: 0,
+            mode: Mode::Header,
+            half_alert: None,
+            sealed: false,
+            with_hole: false,
+            astray: false,
+            doubt: false,
+            unproven: 0,
+        }
+    }
+
+    /// A framer for a direction whose beginning was not seen: it looks for the first record and says [`Unit::Resync`] when it has it.
+    pub fn mid_stream(limits: &Limits) -> Framer {
+        Framer { mode: Mode::Hunt, doubt: true, unproven: PROOF, ..Framer::new(limits) }
+    }
+
+    /// The direction is encrypted from the next record on: nothing is read in its records but their headers (and alerts of two bytes,
+    /// which no protection can produce). A handshake message in progress is given up.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+        self.half_alert = None;
+        if self.take_message().is_some() && self.mode == Mode::Messages {
+            self.astray = true; // for the rest of this record
+        }
+    }
+
+    /// The direction is in clear from the next record on.
+    pub fn unseal(&mut self) {
+        self.sealed = false;
+    }
+
+    /// Whether [`seal`](Framer::seal) is in force.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Hands out the bytes of encrypted records of at most `len` bytes, for decryption (from the next record on; 0, the default: of none).
+    pub fn hold_sealed(&mut self, len: u16) {
+        self.hold = len;
+    }
+
+    /// How many records were completed.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Record boundaries are unknown: after a hole, or the beginning was not seen.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.mode, Mode::Hunt | Mode::Try)
+    }
+
+    /// The stream went on with something that is not TLS ([`Unit::Broken`]).
+    pub fn is_broken(&self) -> bool {
+        self.mode == Mode::Dead
+    }
+
+    /// Bytes held on the heap.
+    pub fn held_bytes(&self) -> usize {
+        let held = |held: &Held| size_of::<Held>() + held.body.capacity() + held.message.as_ref().map_or(0, |m| m.bytes.capacity());
+        self.held.as_deref().map_or(0, held)
+    }
+
+    /// The record that has begun and is not complete. `None` at a record boundary, and wherever boundaries are unknown.
+    pub fn in_record(&self) -> Option<Partial> {
+        let seen = self.header.get(..self.have.into())?;
+        if seen.is_empty() || flaw(seen).is_some() || self.is_lost() || self.is_broken() {
+            return None;
+        }
+        let [typ, major, minor, high, low] = self.header;
+        let len = u16::from_be_bytes([high, low]);
+        let complete = self.have == 5;
+        Some(Partial {
+            start: self.start,
+            offset: self.offset,
+            typ: ContentType(typ),
+            version: (self.have >= 3).then_some(Version(u16::from_be_bytes([major, minor]))),
+            need: complete.then_some(len),
+            have: if complete { len.saturating_sub(self.left) } else { self.have.into() },
+        })
+    }
+
+    /// The handshake message in clear that has begun and is not complete.
+    pub fn in_message(&self) -> Option<PartialMessage> {
+        self.held.as_ref()?.message.as_ref().map(Assembly::partial)
+    }
+
+    /// The next unit, or `None` once `input` is used up.
+    pub fn next<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        if let Some((len, why)) = input.gap.take() {
+            return Some(self.gap(input, len, why));
+        }
+        loop {
+            let step = match self.mode {
+                Mode::Header => self.header(input),
+                Mode::Messages => self.messages(input),
+                Mode::Alerts => self.alerts(input),
+                Mode::Keep => self.keep(input),
+                Mode::Count => self.count(input),
+                Mode::Sslv2 => self.sslv2(input),
+                Mode::Hunt => self.hunt(input),
+                Mode::Try => self.follow(input),
+                Mode::Dead => {
+                    input.take(usize::MAX);
+                    Step::Dry
+                }
+            };
+            match step {
+                Step::Unit(unit) => return Some(unit),
+                Step::Again => {}
+                Step::Dry => return None,
+            }
+        }
+    }
+
+    fn header<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        if input.rest.is_empty() {
+            return Step::Dry;
+        }
+        let piece = *input;
+        if self.have == 0 {
+            self.start = input.at;
+            self.offset = input.offset;
+            if let Some(&header) = input.rest.first_chunk::<5>()
+                && flaw(&header).is_none()
+            {
+                input.take(5);
+                self.header = header;
+                self.have = 5;
+                return self.begin();
+            }
+        }
+        // Split over pieces, or impossible: byte by byte, to say so at the first byte that proves it.
+        while let Some(slot) = self.header.get_mut(usize::from(self.have)) {
+            let [byte] = *input.take(1) else { return Step::Dry };
+            *slot = byte;
+            self.have += 1;
+            let seen = self.header.get(..usize::from(self.have)).unwrap_or(&self.header);
+            let Some(why) = flaw(seen) else { continue };
+            if self.records == 0 && !self.doubt && sslv2_hello(seen) {
+                continue;
+            }
+            return self.broken(piece, input, why);
+        }
+        if flaw(&self.header).is_none() { self.begin() } else { self.begin_sslv2() }
+    }
+
+    /// The header is complete.
+    fn begin<'a>(&mut self) -> Step<'a> {
+        let [typ, _, _, high, low] = self.header;
+        let len = u16::from_be_bytes([high, low]);
+        self.left = len;
+        self.with_hole = false;
+        self.astray = false;
+        self.mode = match ContentType(typ) {
+            // Four bytes are shorter than any protection makes an alert, so these are in clear even in a sealed direction.
+            ContentType::ALERT if len <= 4 => Mode::Alerts,
+            ContentType::HANDSHAKE if !self.sealed => Mode::Messages,
+            typ if (1..=self.hold).contains(&len) && self.hides(typ, len) => Mode::Keep,
+            _ => Mode::Count,
+        };
+        Step::Again
+    }
+
+    /// Whether a record of this type and length, in this direction, is encrypted.
+    fn hides(&self, typ: ContentType, len: u16) -> bool {
+        typ == ContentType::APPLICATION_DATA || (self.sealed && !(typ == ContentType::CHANGE_CIPHER_SPEC && len == 1))
+    }
+
+    /// Takes what `input` has of the body.
+    fn take_body<'a>(&mut self, input: &mut Input<'a>) -> &'a [u8] {
+        let taken = input.take(self.left.into());
+        self.left -= taken.len() as u16; // never more than `left`
+        taken
+    }
+
+    fn extent(&self, input: &Input<'_>) -> Extent {
+        Extent { start: self.start, end: input.at, offset: self.offset, end_offset: input.offset }
+    }
+
+    /// The record is complete.
+    fn finish<'a>(&mut self, input: &Input<'a>, body: Body<'a>) -> Step<'a> {
+        let [typ, major, minor, high, low] = self.header;
+        self.mode = Mode::Header;
+        self.have = 0;
+        self.records += 1;
+        self.unproven = self.unproven.saturating_sub(1);
+        let head = RecordHead {
+            extent: self.extent(input),
+            typ: ContentType(typ),
+            version: Version(u16::from_be_bytes([major, minor])),
+            len: u16::from_be_bytes([high, low]),
+            with_hole: self.with_hole,
+        };
+        Step::Unit(Unit::Record { head, body })
+    }
+
+    fn count<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        self.take_body(input);
+        if self.left > 0 {
+            return Step::Dry;
+        }
+        let [typ, _, _, high, low] = self.header;
+        let (typ, len) = (ContentType(typ), u16::from_be_bytes([high, low]));
+        let body = match typ {
+            _ if self.hides(typ, len) => Body::Sealed(None),
+            ContentType::CHANGE_CIPHER_SPEC if len == 1 => Body::Read,
+            _ => Body::Unread,
+        };
+        self.finish(input, body)
+    }
+
+    fn keep<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        let part = self.take_body(input);
+        let bytes = match &mut self.held {
+            None if self.left == 0 => Cow::Borrowed(part),
+            held => {
+                let held = held.get_or_insert_default();
+                held.body.extend_from_slice(part);
+                if self.left > 0 {
+                    return Step::Dry;
+                }
+                Cow::Owned(self.take_held_body())
+            }
+        };
+        self.finish(input, Body::Sealed(Some(bytes)))
+    }
+
+    fn alerts<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        if self.left == 0 {
+            return self.finish(input, Body::Read);
+        }
+        let [byte] = *input.take(1) else { return Step::Dry };
+        self.left -= 1;
+        let Some(level) = self.half_alert.take() else {
+            self.half_alert = Some(byte);
+            return Step::Again;
+        };
+        let alert = Alert { level: AlertLevel(level), description: AlertDescription(byte) };
+        Step::Unit(Unit::Alert { extent: self.extent(input), alert })
+    }
+
+    fn messages<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        if self.held.as_ref().and_then(|h| h.message.as_ref()).is_some_and(Assembly::is_complete) {
+            // A hole took the rest of it.
+            return self.emit_message(input);
+        }
+        if self.left == 0 {
+            let body = if self.astray { Body::Unread } else { Body::Read };
+            return self.finish(input, body);
+        }
+        if input.rest.is_empty() {
+            return Step::Dry;
+        }
+        if self.astray {
+            self.take_body(input);
+            return Step::Again;
+        }
+        let window = input.rest.get(..self.left.into()).unwrap_or(input.rest);
+        let held = match &mut self.held {
+            Some(held) if held.message.is_some() => held,
+            _ => {
+                if let Some((&[typ, a, b, c], rest)) = window.split_first_chunk::<4>()
+                    && let Some(bytes) = rest.get(..u24(a, b, c) as usize)
+                    && bytes.len() <= self.limit as usize
+                {
+                    return self.whole_message(input, HandshakeType(typ), bytes);
+                }
+                let held = self.held.get_or_insert_default();
+                held.message = Some(Assembly::new(input.at, input.offset));
+                held
+            }
+        };
+        let Some(message) = &mut held.message else { return Step::Dry };
+        let (used, fed) = message.feed(window, self.limit, self.doubt);
+        input.take(used);
+        self.left -= used as u16; // never more than the window
+        match fed {
+            Fed::All => Step::Again,
+            Fed::Complete => self.emit_message(input),
+            Fed::Implausible => {
+                self.take_message();
+                self.astray = true;
+                Step::Again
+            }
+        }
+    }
+
+    /// A message that lies wholly in this piece and this record.
+    fn whole_message<'a>(&mut self, input: &mut Input<'a>, typ: HandshakeType, bytes: &'a [u8]) -> Step<'a> {
+        if self.doubt && !plausible(typ, bytes.len()) {
+            self.astray = true;
+            return Step::Again;
+        }
+        let (start, offset) = (input.at, input.offset);
+        let taken = input.take(4 + bytes.len()).len();
+        self.left -= taken as u16; // the message lies inside the record
+        let extent = Extent { start, end: start, offset, end_offset: input.offset };
+        Step::Unit(Unit::Handshake(Message { extent, typ, bytes: Cow::Borrowed(bytes) }))
+    }
+
+    /// The message in progress is complete.
+    fn emit_message<'a>(&mut self, input: &Input<'a>) -> Step<'a> {
+        let Some(message) = self.take_message() else { return Step::Again };
+        let partial = message.partial();
+        let extent = Extent { start: partial.start, end: input.at, offset: partial.offset, end_offset: input.offset };
+        Step::Unit(match message.unread {
+            Some(why) => Unit::HandshakeUnread { extent, typ: partial.typ, len: partial.have, why },
+            None => Unit::Handshake(Message { extent, typ: partial.typ, bytes: Cow::Owned(message.bytes) }),
+        })
+    }
+
+    fn take_message(&mut self) -> Option<Assembly> {
+        let message = self.held.as_mut()?.message.take();
+        self.release();
+        message
+    }
+
+    fn take_held_body(&mut self) -> Vec<u8> {
+        let body = self.held.as_mut().map(|held| std::mem::take(&mut held.body)).unwrap_or_default();
+        self.release();
+        body
+    }
+
+    /// Gives the box back once there is nothing in it.
+    fn release(&mut self) {
+        if self.held.as_ref().is_some_and(|held| held.message.is_none() && held.body.is_empty()) {
+            self.held = None;
+        }
+    }
+
+    /// An SSLv2 record header: two bytes of length, then the message of which the header has held the first three bytes.
+    fn begin_sslv2<'a>(&mut self) -> Step<'a> {
+        let [high, low, message @ ..] = self.header;
+        self.left = (u16::from_be_bytes([high, low]) & 0x7fff).saturating_sub(message.len() as u16);
+        self.held.get_or_insert_default().body.extend_from_slice(&message);
+        self.mode = Mode::Sslv2;
+        Step::Again
+    }
+
+    fn sslv2<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+        let part = self.take_body(input);
+        self.held.get_or_insert_default().body.extend_from_slice(part);
+        if self.left > 0 {
+            return Step::Dry;
+        }
+        let bytes = self.take_held_body();
+        self.mode = Mode::Header;
+        self.have = 0;
+        Step::Unit(Unit::Sslv2ClientHello { extent: self.extent(input), bytes })
+    }
+
+    /// `piece` is the input as it was before any of this header was taken from it.
+    fn broken<'a>(&mut self, piece: Input<'a>, input: &mut Input<'a>, why: Flaw) -> Step<'a> {
+        let mut header = self.header;
+        header.iter_mut().skip(self.have.into()).for_each(|byte| *byte = 0);
+        let unit = Unit::Broken {
+            at: self.start,
+            offset: self.offset,
+            header,
+            have: self.have,
+            why,
+            bytes: piece.rest,
+            guessed: self.unproven > 0,
+        };
+        self.have = 0;
+        self.held = None;
+        self.half_alert = None;
+        if self.unproven > 0 {
+            *input = piece;
+            self.unproven = PROOF;
+            self.mode = Mode::Hunt;
+        } else {
+            self.mode = Mode::Dead;
+        }
+        Step::Unit(unit)
+    }
+}
+
+/// Whether this can be the beginning of an SSLv2-compatible ClientHello: 15 bits of length, message type 1, version 3.x
+/// (RFC 5246 appendix E.2).
+fn sslv2_hello(header: &[u8]) -> bool {
+    match *header {
+        // At least the 9 bytes of its fixed fields; real ones are far below the 32 KiB that the length could say.
+        [0x80, 9..=0xff, ref rest @ ..] | [0x81..=0x8f, _, ref rest @ ..] => matches!(rest, [] | [1] | [1, 3] | [1, 3, 0..=4]),
+        [0x80..=0x8f] => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

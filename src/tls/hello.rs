@@ -1,0 +1,476 @@
+//! ClientHello and ServerHello: what was offered and what was chosen.
+
+use tls_parser::{TlsExtension, parse_tls_client_hello_extension, parse_tls_handshake_client_hello, parse_tls_handshake_server_hello};
+
+use super::handshake::is_grease;
+use super::{Suite, Version};
+
+/// Entries kept of each list in a ClientHello; a client that has more of them is no client.
+const MAX_SUITES: usize = 512;
+const MAX_EXTENSIONS: usize = 128;
+const MAX_LIST: usize = 64;
+const MAX_ALPN: usize = 16;
+/// Longest host name kept: DNS allows 253 characters.
+const MAX_NAME: usize = 255;
+
+/// Extension types (IANA's TLS ExtensionType Values registry) that are read here.
+mod ext {
+    pub const SERVER_NAME: u16 = 0;
+    pub const STATUS_REQUEST: u16 = 5;
+    pub const SUPPORTED_GROUPS: u16 = 10;
+    pub const EC_POINT_FORMATS: u16 = 11;
+    pub const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub const ALPN: u16 = 16;
+    pub const ENCRYPT_THEN_MAC: u16 = 22;
+    pub const EXTENDED_MASTER_SECRET: u16 = 23;
+    pub const SESSION_TICKET: u16 = 35;
+    pub const PRE_SHARED_KEY: u16 = 41;
+    pub const EARLY_DATA: u16 = 42;
+    pub const SUPPORTED_VERSIONS: u16 = 43;
+    pub const KEY_SHARE: u16 = 51;
+    pub const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
+    pub const RENEGOTIATION_INFO: u16 = 0xff01;
+}
+
+/// The random of a ServerHello that is a HelloRetryRequest: SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
+const HELLO_RETRY_REQUEST: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+    0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// The server name in a ClientHello (RFC 6066 section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerName(Box<[u8]>);
+
+impl ServerName {
+    /// As text. Bytes that are not UTF-8 are replaced; nothing is escaped.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
+    /// As sent (at most 255 bytes).
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a client offers. GREASE values (RFC 8701) are left out of all lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientHello {
+    /// Length of the message body, in bytes.
+    pub len: u32,
+    /// The version field; TLS 1.3 clients say TLS 1.2 here.
+    pub legacy_version: Version,
+    /// Random: the key to a key log.
+    pub random: [u8; 32],
+    /// Session ID, at most 32 bytes.
+    pub session_id: Box<[u8]>,
+    /// Cipher suites, in the order of preference.
+    pub suites: Box<[Suite]>,
+    /// Compression methods.
+    pub compression: Box<[u8]>,
+    /// Types of the extensions, in order.
+    pub extensions: Box<[u16]>,
+    /// The name of the server asked for.
+    pub server_name: Option<ServerName>,
+    /// Application protocols offered (RFC 7301), as sent.
+    pub alpn: Box<[Box<[u8]>]>,
+    /// The supported_versions extension; empty where there is none, as up to TLS 1.2.
+    pub supported_versions: Box<[Version]>,
+    /// Key exchange groups, in the order of preference.
+    pub groups: Box<[u16]>,
+    /// Groups for which a key share came along (TLS 1.3).
+    pub key_shares: Box<[u16]>,
+    /// Signature algorithms, in the order of preference.
+    pub signature_algorithms: Box<[u16]>,
+    /// Point formats of elliptic curves.
+    pub point_formats: Box<[u8]>,
+    /// GREASE values were among the lists: Chromium and its relatives.
+    pub grease: bool,
+    /// It was an SSLv2-compatible one.
+    pub sslv2: bool,
+    /// It could not be read to its end, or a part of it could not; what could be read is here.
+    pub malformed: bool,
+}
+
+/// What a server chose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerHello {
+    /// The version negotiated: the supported_versions extension's, or the version field.
+    pub version: Version,
+    /// The version field.
+    pub legacy_version: Version,
+    /// Random.
+    pub random: [u8; 32],
+    /// Session ID, at most 32 bytes.
+    pub session_id: Box<[u8]>,
+    /// The cipher suite chosen.
+    pub suite: Suite,
+    /// Types of the extensions, in order.
+    pub extensions: Box<[u16]>,
+    /// The application protocol chosen, up to TLS 1.2 (TLS 1.3 encrypts it).
+    pub alpn: Option<Box<[u8]>>,
+    /// The group of the server's key share, or the one a HelloRetryRequest asks for (TLS 1.3).
+    pub key_share: Option<u16>,
+    /// Which of the client's pre-shared keys was taken: the session is resumed, or has an external key (TLS 1.3).
+    pub psk: Option<u16>,
+    /// It could not be read to its end, or a part of it could not; what could be read is here.
+    pub malformed: bool,
+}
+
+/// What the last bytes of a ServerHello's random say to a client that can do better (RFC 8446 section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Downgrade {
+    /// The server can do TLS 1.3 and was made to do TLS 1.2.
+    ToTls12,
+    /// The server can do TLS 1.2 or 1.3 and was made to do TLS 1.1 or below.
+    ToTls11,
+}
+
+/// Reads fields one after the other; `None` where the bytes end.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        let (&value, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        let (&value, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(value))
+    }
+
+    fn random(&mut self) -> Option<[u8; 32]> {
+        let (&value, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    /// The numbers that fill `n` bytes, or as much of them as is there.
+    fn u16s(&mut self, n: usize) -> impl Iterator<Item = u16> + use<'a> {
+        let list = self.take(n).unwrap_or(std::mem::take(&mut self.0));
+        list.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair))
+    }
+}
+
+/// Walks an extension block and gives each extension with its type, data, and both with the header before them. True when the lengths
+/// fit. The walk is ours because a parser of the whole block stops at the first extension it does not like.
+fn walk_extensions<'a>(block: &'a [u8], mut each: impl FnMut(u16, &'a [u8], &'a [u8])) -> bool {
+    let mut rest = block;
+    while let Some(&[a, b, c, d]) = rest.first_chunk::<4>() {
+        let len = usize::from(u16::from_be_bytes([c, d]));
+        let Some((whole, after)) = rest.split_at_checked(4 + len) else { return false };
+        each(u16::from_be_bytes([a, b]), whole.get(4..).unwrap_or(&[]), whole);
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+/// The values that are no GREASE, at most `max`.
+fn keep(values: impl IntoIterator<Item = u16>, max: usize, grease: &mut bool) -> Box<[u16]> {
+    let seen = values.into_iter().filter(|&v| {
+        *grease |= is_grease(v);
+        !is_grease(v)
+    });
+    seen.take(max).collect()
+}
+
+impl ClientHello {
+    /// Reads the body of a ClientHello message.
+    pub fn parse(body: &[u8]) -> ClientHello {
+        let mut hello = ClientHello { len: body.len() as u32, ..ClientHello::default() };
+        let extensions = match parse_tls_handshake_client_hello(body) {
+            Ok((rest, parsed)) => {
+                hello.legacy_version = Version(parsed.version.0);
+                hello.random = parsed.random.try_into().unwrap_or_default();
+                hello.session_id = parsed.session_id.unwrap_or_default().into();
+                hello.suites(parsed.ciphers.iter().map(|c| c.0));
+                hello.compression = parsed.comp.iter().map(|c| c.0).collect();
+                hello.malformed = !rest.is_empty();
+                // A block that claims more than there is comes back unread, its length field first.
+                parsed.ext.or(rest.get(2..)).unwrap_or_default()
+            }
+            Err(_) => {
+                hello.malformed = true;
+                hello.salvage(body);
+                &[]
+            }
+        };
+        hello.read_extensions(extensions);
+        hello
+    }
+
+    /// Reads an SSLv2-compatible ClientHello, from its message type on (RFC 5246 appendix E.2).
+    pub fn parse_sslv2(message: &[u8]) -> ClientHello {
+        let mut hello = ClientHello { len: message.len() as u32, sslv2: true, ..ClientHello::default() };
+        hello.malformed = hello.read_sslv2(message).is_none();
+        hello
+    }
+
+    fn read_sslv2(&mut self, message: &[u8]) -> Option<()> {
+        let mut r = Reader(message);
+        r.u8()?;
+        self.legacy_version = Version(r.u16()?);
+        let (suites, session_id, challenge) = (r.u16()?, r.u16()?, r.u16()?);
+        // Three bytes each; those that do not begin with 0 are SSLv2's own.
+        let specs = r.take(suites.into())?;
+        self.suites(specs.as_chunks().0.iter().filter_map(|&[kind, a, b]| (kind == 0).then_some(u16::from_be_bytes([a, b]))));
+        self.session_id = r.take(session_id.into())?.get(..32).unwrap_or_default().into();
+        // The challenge is the end of the random, zeros before it.
+        let challenge = r.take(challenge.into())?;
+        let from = self.random.len().checked_sub(challenge.len())?;
+        self.random.get_mut(from..)?.copy_from_slice(challenge);
+        r.0.is_empty().then_some(())
+    }
+
+    /// The fields before the first that cannot be read.
+    fn salvage(&mut self, body: &[u8]) -> Option<()> {
+        let mut r = Reader(body);
+        self.legacy_version = Version(r.u16()?);
+        self.random = r.random()?;
+        let len = r.u8()?;
+        self.session_id = r.take(len.into())?.get(..32.min(len.into())).unwrap_or_default().into();
+        let len = r.u16()?;
+        let suites = r.u16s(len.into());
+        self.suites(suites);
+        Some(())
+    }
+
+    fn suites(&mut self, suites: impl Iterator<Item = u16>) {
+        self.suites = keep(suites, MAX_SUITES, &mut self.grease).iter().map(|&s| Suite(s)).collect();
+    }
+
+    fn read_extensions(&mut self, block: &[u8]) {
+        let mut types = Vec::new();
+        let complete = walk_extensions(block, |typ, data, whole| {
+            types.push(typ);
+            self.malformed |= self.read_extension(typ, data, whole).is_none();
+        });
+        self.malformed |= !complete;
+        self.extensions = keep(types, MAX_EXTENSIONS, &mut self.grease);
+    }
+
+    /// `None` where the extension cannot be read.
+    fn read_extension(&mut self, typ: u16, data: &[u8], whole: &[u8]) -> Option<()> {
+        match typ {
+            // Neither tls-parser nor a list: key shares (RFC 8446 section 4.2.8) are group, length, key.
+            ext::KEY_SHARE => {
+                let mut r = Reader(data);
+                let len = r.u16()?;
+                let mut list = Reader(r.take(len.into())?);
+                let mut groups = Vec::new();
+                while !list.0.is_empty() {
+                    groups.push(list.u16()?);
+                    let len = list.u16()?;
+                    list.take(len.into())?;
+                }
+                self.key_shares = keep(groups, MAX_LIST, &mut self.grease);
+            }
+            ext::SERVER_NAME
+            | ext::SUPPORTED_GROUPS
+            | ext::EC_POINT_FORMATS
+            | ext::SIGNATURE_ALGORITHMS
+            | ext::ALPN
+            | ext::SUPPORTED_VERSIONS => match parse_tls_client_hello_extension(whole).ok()?.1 {
+                TlsExtension::SNI(names) => {
+                    let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
+                    self.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
+                }
+                TlsExtension::EllipticCurves(groups) => self.groups = keep(groups.iter().map(|g| g.0), MAX_LIST, &mut self.grease),
+                TlsExtension::EcPointFormats(formats) => self.point_formats = formats.get(..MAX_LIST).unwrap_or(formats).into(),
+                TlsExtension::SignatureAlgorithms(list) => self.signature_algorithms = keep(list, MAX_LIST, &mut self.grease),
+                TlsExtension::ALPN(protocols) => self.alpn = protocols.iter().take(MAX_ALPN).map(|p| Box::from(*p)).collect(),
+                TlsExtension::SupportedVersions(list) => {
+                    self.supported_versions =
+                        keep(list.iter().map(|v| v.0), MAX_LIST, &mut self.grease).iter().map(|&v| Version(v)).collect();
+                }
+                _ => return None,
+            },
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Whether an extension of this type is there.
+    pub fn has_extension(&self, typ: u16) -> bool {
+        self.extensions.contains(&typ)
+    }
+
+    /// The highest version offered.
+    pub fn highest_version(&self) -> Version {
+        self.supported_versions.iter().copied().max().unwrap_or(self.legacy_version)
+    }
+
+    /// The lowest version offered, where the hello says so: without a supported_versions extension it names only the highest.
+    pub fn lowest_version(&self) -> Option<Version> {
+        self.supported_versions.iter().copied().min()
+    }
+
+    /// The application protocols offered, as text. Bytes that are not UTF-8 are replaced; nothing is escaped.
+    pub fn alpn_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.alpn.iter().map(|p| String::from_utf8_lossy(p).into_owned())
+    }
+
+    /// A pre-shared key is offered: a resumption in TLS 1.3 (or an external key).
+    pub fn offers_psk(&self) -> bool {
+        self.has_extension(ext::PRE_SHARED_KEY)
+    }
+
+    /// Early data (0-RTT) follows.
+    pub fn offers_early_data(&self) -> bool {
+        self.has_extension(ext::EARLY_DATA)
+    }
+
+    /// Encrypted Client Hello is used, or a GREASE one that looks the same: the server name may be a front.
+    pub fn has_ech(&self) -> bool {
+        self.has_extension(ext::ENCRYPTED_CLIENT_HELLO)
+    }
+
+    /// Extended master secret (RFC 7627).
+    pub fn offers_extended_master_secret(&self) -> bool {
+        self.has_extension(ext::EXTENDED_MASTER_SECRET)
+    }
+
+    /// Encrypt-then-MAC (RFC 7366).
+    pub fn offers_encrypt_then_mac(&self) -> bool {
+        self.has_extension(ext::ENCRYPT_THEN_MAC)
+    }
+
+    /// Secure renegotiation, by extension or signalling suite (RFC 5746).
+    pub fn offers_secure_renegotiation(&self) -> bool {
+        self.has_extension(ext::RENEGOTIATION_INFO) || self.suites.contains(&Suite::EMPTY_RENEGOTIATION_INFO_SCSV)
+    }
+
+    /// Session tickets (RFC 5077).
+    pub fn offers_session_ticket(&self) -> bool {
+        self.has_extension(ext::SESSION_TICKET)
+    }
+
+    /// OCSP stapling (RFC 6066 section 8).
+    pub fn offers_status_request(&self) -> bool {
+        self.has_extension(ext::STATUS_REQUEST)
+    }
+
+    /// The client says that it fell back to a lower version after a failure (RFC 7507).
+    pub fn is_fallback(&self) -> bool {
+        self.suites.contains(&Suite::FALLBACK_SCSV)
+    }
+}
+
+impl ServerHello {
+    /// Reads the body of a ServerHello message.
+    pub fn parse(body: &[u8]) -> ServerHello {
+        let mut hello = ServerHello::default();
+        let extensions = match parse_tls_handshake_server_hello(body) {
+            Ok((rest, parsed)) => {
+                hello.legacy_version = Version(parsed.version.0);
+                hello.random = parsed.random.try_into().unwrap_or_default();
+                hello.session_id = parsed.session_id.unwrap_or_default().into();
+                hello.suite = Suite(parsed.cipher.0);
+                // In SSL 3.0 the parser leaves them to us; some servers send some.
+                let left = rest.get(2..).unwrap_or_default();
+                hello.malformed =
+                    !rest.is_empty() && rest.first_chunk().is_none_or(|len| usize::from(u16::from_be_bytes(*len)) != left.len());
+                parsed.ext.unwrap_or(left)
+            }
+            Err(_) => {
+                let rest = hello.salvage(body);
+                hello.malformed = rest.is_none();
+                rest.unwrap_or_default()
+            }
+        };
+        hello.version = hello.legacy_version;
+        hello.read_extensions(extensions);
+        hello
+    }
+
+    /// A version field that tls-parser does not know, or a message cut short: its fields up to the first that cannot be read, then its
+    /// extensions.
+    fn salvage<'a>(&mut self, body: &'a [u8]) -> Option<&'a [u8]> {
+        let mut r = Reader(body);
+        self.legacy_version = Version(r.u16()?);
+        self.random = r.random()?;
+        let len = r.u8()?;
+        self.session_id = r.take(len.into())?.get(..32.min(len.into())).unwrap_or_default().into();
+        self.suite = Suite(r.u16()?);
+        r.u8()?;
+        if r.0.is_empty() {
+            return Some(&[]);
+        }
+        let len = r.u16()?;
+        r.take(len.into()).filter(|_| r.0.is_empty())
+    }
+
+    fn read_extensions(&mut self, block: &[u8]) {
+        let mut types = Vec::new();
+        let complete = walk_extensions(block, |typ, data, _| {
+            types.push(typ);
+            self.malformed |= self.read_extension(typ, data).is_none();
+        });
+        self.malformed |= !complete;
+        self.extensions = keep(types, MAX_EXTENSIONS, &mut false);
+    }
+
+    fn read_extension(&mut self, typ: u16, data: &[u8]) -> Option<()> {
+        let mut r = Reader(data);
+        match typ {
+            ext::SUPPORTED_VERSIONS => self.version = Version(r.u16()?),
+            ext::KEY_SHARE => self.key_share = Some(r.u16()?),
+            ext::PRE_SHARED_KEY => self.psk = Some(r.u16()?),
+            ext::ALPN => {
+                r.u16()?;
+                let len = r.u8()?;
+                self.alpn = Some(r.take(len.into())?.into());
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Whether an extension of this type is there.
+    pub fn has_extension(&self, typ: u16) -> bool {
+        self.extensions.contains(&typ)
+    }
+
+    /// It is a HelloRetryRequest: the client is asked for a second ClientHello (RFC 8446 section 4.1.4).
+    pub fn is_hello_retry_request(&self) -> bool {
+        self.random == HELLO_RETRY_REQUEST
+    }
+
+    /// Encrypt-then-MAC was agreed on (RFC 7366). It counts for CBC suites only.
+    pub fn encrypt_then_mac(&self) -> bool {
+        self.has_extension(ext::ENCRYPT_THEN_MAC)
+    }
+
+    /// Extended master secret was agreed on (RFC 7627).
+    pub fn extended_master_secret(&self) -> bool {
+        self.has_extension(ext::EXTENDED_MASTER_SECRET)
+    }
+
+    /// The session ID is the client's. Up to TLS 1.2 that means a resumed session (so it does for tickets, RFC 5077 section 3.4); in
+    /// TLS 1.3 it means nothing.
+    pub fn echoes_session_id(&self, client: &ClientHello) -> bool {
+        !self.session_id.is_empty() && self.session_id == client.session_id
+    }
+
+    /// The server says that it can do better than the version it was asked for. Meaningful up to TLS 1.2.
+    pub fn downgrade(&self) -> Option<Downgrade> {
+        match self.random.last_chunk::<8>()? {
+            b"DOWNGRD\x01" => Some(Downgrade::ToTls12),
+            b"DOWNGRD\x00" => Some(Downgrade::ToTls11),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
