@@ -5,4 +5,8 @@ pub mod analyze;
 pub mod base;
 pub mod capture;
 pub mod decode;
+pub mod diagnose;
+pub mod prelude;
+pub mod session;
+pub mod tcp;
 pub mod tls;

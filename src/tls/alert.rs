@@ -30,6 +30,36 @@ impl fmt::Display for AlertLevel {
 pub struct AlertDescription(pub u8);
 
 impl AlertDescription {
+    /// A message that may not come now.
+    pub const UNEXPECTED_MESSAGE: AlertDescription = AlertDescription(10);
+    /// A record that does not authenticate.
+    pub const BAD_RECORD_MAC: AlertDescription = AlertDescription(20);
+    /// A record longer than allowed.
+    pub const RECORD_OVERFLOW: AlertDescription = AlertDescription(22);
+    /// Nothing acceptable among what was offered.
+    pub const HANDSHAKE_FAILURE: AlertDescription = AlertDescription(40);
+    /// A certificate that is corrupt or does not verify.
+    pub const BAD_CERTIFICATE: AlertDescription = AlertDescription(42);
+    /// A certificate of the wrong kind.
+    pub const UNSUPPORTED_CERTIFICATE: AlertDescription = AlertDescription(43);
+    /// A certificate that its signer has revoked.
+    pub const CERTIFICATE_REVOKED: AlertDescription = AlertDescription(44);
+    /// A certificate that is not valid at this time.
+    pub const CERTIFICATE_EXPIRED: AlertDescription = AlertDescription(45);
+    /// A certificate that is unacceptable for another reason.
+    pub const CERTIFICATE_UNKNOWN: AlertDescription = AlertDescription(46);
+    /// A certificate whose issuer is not known or not trusted.
+    pub const UNKNOWN_CA: AlertDescription = AlertDescription(48);
+    /// A signature or Finished that does not verify.
+    pub const DECRYPT_ERROR: AlertDescription = AlertDescription(51);
+    /// A version that is recognised and not supported.
+    pub const PROTOCOL_VERSION: AlertDescription = AlertDescription(70);
+    /// Ciphers weaker than the server requires.
+    pub const INSUFFICIENT_SECURITY: AlertDescription = AlertDescription(71);
+    /// A client certificate is wanted and none came.
+    pub const CERTIFICATE_REQUIRED: AlertDescription = AlertDescription(116);
+    /// No application protocol in common.
+    pub const NO_APPLICATION_PROTOCOL: AlertDescription = AlertDescription(120);
     /// The sender will send no more data on this connection.
     pub const CLOSE_NOTIFY: AlertDescription = AlertDescription(0);
     /// The sender gives up for a reason of its own, not the protocol's; a close_notify follows.
