@@ -33,6 +33,7 @@ pub(super) fn conclude(flow: &Flow, client: Way, end: At) -> Conclusion {
     let sealed = PerWay::new(sealed_alert(flow, Way::AtoB, client), sealed_alert(flow, Way::BtoA, client));
     let side = |way: Way| if way == client { Side::Client } else { Side::Server };
     let mut acts = collect(flow, &sealed, &side);
+    drop_half_close(flow, &mut acts, &side);
     acts.sort_by_key(|act| (act.at.file, act.at.frame, order(&act.what)));
     let closing = arrange(acts);
     let (ending, closed_by) = name(flow, client, end, &closing);
@@ -144,6 +145,10 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
         return None;
     }
     if last.typ == 21 {
+        // An alert behind an alert: the first was not the close_notify (Go says why it goes, then takes leave).
+        if let Some(first) = state.before_last.filter(|before| before.typ == 21 && before.len != 2 && tls.is_established()) {
+            return Some((first, if peer_bare_fin { SealedReading::Unclear } else { SealedReading::Fatal }));
+        }
         let reading = match (tls.is_established(), peer_bare_fin) {
             (_, true) => SealedReading::Unclear,
             (false, _) if tls.version.is_some() => SealedReading::Fatal,
@@ -163,6 +168,20 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
         SealedReading::CloseNotify
     };
     Some((first, reading))
+}
+
+/// A side that announced its half of the close and went on reading did not end the session, where the other side then broke off in the
+/// middle of a record: what was owed to it is what was lost.
+fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side) {
+    for way in [Way::AtoB, Way::BtoA] {
+        let peer = way.opposite();
+        let cut = flow.reading.tls.as_ref().is_some_and(|tls| tls.framer(peer).in_record().is_some());
+        let broke_off = flow.conn.half(peer).fin().is_some()
+            || flow.rsts.iter().any(|(of, rst)| *of == peer && rst.kind == RstKind::Active && rst.survived_by.is_none());
+        if cut && broke_off && is_half_close(flow, way) {
+            acts.retain(|act| act.side != Some(side(way)) || matches!(act.what, ActKind::Rst(_)));
+        }
+    }
 }
 
 fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {
@@ -244,7 +263,10 @@ fn name(flow: &Flow, client: Way, end: At, closing: &Closing) -> (Ending, Closed
     if let Some(verdict) = never_came_up(flow, client, end) {
         return verdict;
     }
+    // A RST from where there should be a socket: whose act it was cannot be known.
+    let nowhere = matches!(closing.root.as_ref().map(|root| &root.what), Some(ActKind::Rst(rst)) if rst.from_nowhere());
     let by = |side: Option<Side>| match side {
+        _ if nowhere => ClosedBy::Unknown,
         Some(Side::Client) => ClosedBy::Client,
         Some(Side::Server) => ClosedBy::Server,
         None => ClosedBy::Unknown,

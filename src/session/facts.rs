@@ -4,6 +4,7 @@ use crate::base::{At, Endpoint, GapReason, PerSide, Side, Span, Time, Way};
 use crate::decode::IcmpError;
 use crate::prelude::Story;
 use crate::session::act::Closing;
+use crate::session::flow::Said;
 use crate::session::timeline::Timeline;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tls::{Alert, Chain, ClientHello, Protection, ServerHello, Suite, Version};
@@ -97,8 +98,10 @@ pub struct SideFacts {
     pub last_app: Option<At>,
     /// How often it began to speak after the other side had spoken.
     pub turns: u32,
-    /// The longest record of application data it sent since the other side last spoke.
-    pub run_largest: u16,
+    /// Where its newest application data ends in its stream.
+    pub last_app_end: u64,
+    /// What it had said when the first FIN or RST of either side came (at the end, where none came).
+    pub at_close: Said,
     /// Its last complete record.
     pub last_record: Option<LastRecord>,
     /// Its stream ended in the middle of a record.

@@ -176,7 +176,8 @@ impl Flow {
             first_app: state.first_app,
             last_app: state.last_app,
             turns: state.turns,
-            run_largest: state.run_largest,
+            last_app_end: state.last_app_end,
+            at_close: self.at_close.as_ref().map_or_else(|| self.said(way), |said| said[way]),
             last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
             cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
             unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {

@@ -26,12 +26,27 @@ pub struct Flow {
     pub icmp: Vec<(Way, IcmpError)>,
     /// What each side's FIN found.
     pub at_fin: PerWay<AtFin>,
+    /// What had been said when the first FIN or RST came, of either side.
+    pub at_close: Option<Box<PerWay<Said>>>,
     /// Holes in the streams, the first few.
     pub gaps: PerWay<Vec<(At, u64, crate::base::GapReason)>>,
     /// The timeline.
     pub log: Log,
     /// Its end was handed to the clock: see [`Flow::is_over`].
     pub dying: bool,
+}
+
+/// What one direction had said in application data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    /// Records.
+    pub records: u32,
+    /// The newest.
+    pub last: Option<At>,
+    /// The newest that can be an answer to all the other direction had said.
+    pub last_answer: Option<At>,
+    /// Longest record since the other direction last spoke.
+    pub longest: u16,
 }
 
 /// The state of things when a side's first FIN came.
@@ -54,6 +69,7 @@ impl Flow {
             rsts: Vec::new(),
             icmp: Vec::new(),
             at_fin: PerWay::default(),
+            at_close: None,
             gaps: PerWay::default(),
             log: Log::new(limits),
             dying: false,
@@ -139,6 +155,9 @@ impl Flow {
         if heard.zero_window {
             self.log.run(at, way, What::ZeroWindow(1));
         }
+        if heard.fin || heard.rst.is_some() {
+            self.note_close();
+        }
         if heard.fin {
             self.log.add(at, way, What::Fin(1));
             self.at_fin[way] =
@@ -164,6 +183,21 @@ impl Flow {
                 self.rsts.push((way, rst));
             }
         }
+    }
+
+    /// Keeps what had been said when the first closing act of TCP came.
+    fn note_close(&mut self) {
+        if self.at_close.is_none() {
+            self.at_close = Some(Box::new(PerWay::new(self.said(Way::AtoB), self.said(Way::BtoA))));
+        }
+    }
+
+    /// What `way` has said so far.
+    pub fn said(&self, way: Way) -> Said {
+        self.reading.tls.as_ref().map_or_else(Said::default, |tls| {
+            let state = &tls.ways[way];
+            Said { records: state.app_records, last: state.last_app, last_answer: state.last_answer, longest: state.run_largest }
+        })
     }
 
     fn describe(&self, segment: &Segment<'_>, seen: &RstSeen, silent: Option<At>) -> Rst {

@@ -15,6 +15,6 @@ mod words;
 pub use act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
 pub use facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
 pub use finish::Surroundings;
-pub use flow::Flow;
+pub use flow::{Flow, Said};
 pub use timeline::{Event, Timeline, What};
 pub use words::{Cap, CloseNotify, ClosedBy, Ending, Phase};

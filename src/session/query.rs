@@ -61,14 +61,21 @@ impl Session {
         self.tls.certificate_at.is_some() && self.root_side() == Some(Side::Client) && self.phase == Phase::Handshake
     }
 
-    /// The client spoke last, and not only in frames too short to ask for anything: an answer is owed.
+    /// When the first FIN or RST came, the client had spoken last, and not only in frames too short to ask for anything: an answer was owed.
     pub fn outstanding(&self) -> bool {
-        let (client, server) = (&self.sides.client, &self.sides.server);
-        let Some(asked) = client.last_app else { return false };
-        let answered = server.last_app.is_some_and(|answered| answered > asked);
+        let (client, server) = (&self.sides.client.at_close, &self.sides.server.at_close);
+        let Some(asked) = client.last else { return false };
+        let answered = server.last_answer.is_some_and(|answered| answered > asked);
         // HTTP/2 clients acknowledge settings, update windows and say GOAWAY without asking for anything.
         let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn.iter().any(|alpn| **alpn == *b"h2"));
-        !answered && (client.run_largest > if h2 { 64 } else { 0 })
+        let meant = client.longest > if h2 { 64 } else { 0 };
+        !answered && meant && !self.crossed_by_request()
+    }
+
+    /// The server's close did not acknowledge the client's newest application data: the two crossed on the wire.
+    pub fn crossed_by_request(&self) -> bool {
+        let Some(root) = self.root().filter(|root| root.side == Some(Side::Server)) else { return false };
+        root.knew.is_some_and(|knew| knew < self.sides.client.last_app_end)
     }
 
     /// Who sent the session's last packet.

@@ -72,6 +72,12 @@ pub struct WayState {
     pub first_app: Option<At>,
     /// The newest of them that is not of an alert's length.
     pub last_app: Option<At>,
+    /// Where the newest of those ends in this direction's stream.
+    pub last_app_end: u64,
+    /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
+    pub last_answer: Option<At>,
+    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
+    pub ticket_like: (u16, u32),
     /// How many of the opposite direction's records of application data had come when the newest of this direction came.
     pub turn: u32,
     /// Times this direction began to speak after the other had spoken (application data only).
@@ -364,6 +370,8 @@ impl Tracker {
     fn data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
         let alert_sized = self.is_tls13() && self.is_alert_sized(way, seen.len);
         let peer_records = self.ways[way.opposite()].app_records;
+        let peer_end = self.ways[way.opposite()].last_app_end;
+        let tickets_possible = self.is_tls13() && !self.is_client(way);
         let state = &mut self.ways[way];
         if alert_sized {
             state.short_records = state.short_records.saturating_add(1);
@@ -373,6 +381,20 @@ impl Tracker {
             state.app_bytes += u64::from(seen.len);
             state.first_app.get_or_insert(seen.at);
             state.last_app = Some(seen.at);
+            state.last_app_end = seen.offset + 5 + u64::from(seen.len);
+            if state.app_records == 1 {
+                state.ticket_like = (seen.len, 1);
+            } else if state.app_records == 2 && state.ticket_like.0 == seen.len {
+                state.ticket_like.1 = 2;
+            }
+            // Two equal records before anything else are the tickets most servers send, not an answer.
+            let tickets = tickets_possible && state.app_records <= 2 && (state.app_records == 1 || state.ticket_like.1 == 2);
+            if seen.knew >= peer_end && !(tickets && state.ticket_like.1 == 2) {
+                state.last_answer = Some(seen.at);
+            }
+            if tickets && state.ticket_like.1 == 2 {
+                state.last_answer = None;
+            }
             if state.turns == 0 || peer_records > state.turn {
                 state.turns = state.turns.saturating_add(1);
                 state.run_largest = 0;

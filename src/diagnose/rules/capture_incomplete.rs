@@ -71,7 +71,8 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     // An end whose sender's last words were not captured: nothing can be said of how it was announced.
     let blind = matches!(session.ending, Ending::Fin | Ending::Rst)
-        && session.root_side().is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown);
+        && (session.capped(Cap::OneDirection)
+            || session.root_side().is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown));
     if session.ending == Ending::Unseen || blind { blinded(session) } else { None }
 }
 

@@ -70,7 +70,14 @@ pub static RULE: Rule = Rule {
     summary: "the client hung up while the server's data was still coming",
     usual_fault: "client",
     source: include_str!("client_aborted_transfer.rs"),
-    yields_to: &["client-truncated-record", "server-truncated-record", "server-not-tls", "injected-reset", "zero-window-stall"],
+    yields_to: &[
+        "client-truncated-record",
+        "server-truncated-record",
+        "server-not-tls",
+        "injected-reset",
+        "zero-window-stall",
+        "capture-incomplete",
+    ],
     check,
 };
 

@@ -73,6 +73,8 @@ pub static RULE: Rule = Rule {
         "certificate-rejected",
         "certificate-untrusted",
         "server-not-tls",
+        "capture-incomplete",
+        "client-gave-up-waiting",
     ],
     check,
 };

@@ -74,6 +74,7 @@ pub static RULE: Rule = Rule {
         "certificate-expired",
         "certificate-rejected",
         "certificate-untrusted",
+        "capture-incomplete",
     ],
     check,
 };

@@ -85,15 +85,25 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
-    let (side, alert, at) = session.root_alert().filter(|_| session.phase == Phase::Established)?;
+    if session.phase != Phase::Established {
+        return None;
+    }
+    let (side, at, what) = match (session.root_alert(), session.root_sealed_fatal()) {
+        (Some((side, alert, at)), _) => (side, at, tell::alert(alert)),
+        // In place of a first answer it belongs to the handshake.
+        (None, Some((side, at))) if session.side(side).app_records > 0 => {
+            (side, at, "an encrypted alert that is not a close_notify, for one follows it".to_owned())
+        }
+        _ => return None,
+    };
     Some(
         Reading::new(
             Fault::Undetermined,
             Confidence::Possible,
             Impact::SessionFailed,
-            format!("the {side} ended the established session with {}", tell::alert(alert)),
+            format!("the {side} ended the established session with {what}"),
         )
-        .cite(tell::saw(at, side, tell::alert(alert)))
+        .cite(tell::saw(at, side, what))
         .or(Fault::from(side), "fatal-alert", "its own software or configuration", format!("the {side}'s log at {}", tell::clock(at)))
         .or(
             Fault::from(side.peer()),

@@ -104,7 +104,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     };
     let unfinished = session.phase != Phase::Established;
     // An encrypted alert in place of the server's first answer is the end of its handshake, whatever phase that makes it.
-    if !unfinished && session.root_sealed_fatal().is_none() {
+    let instead = session.root_sealed_fatal().is_some_and(|(side, _)| session.side(side).app_records == 0);
+    if !unfinished && !instead {
         return None;
     }
     let after = common::last_step(session, at);

@@ -69,9 +69,10 @@
 
 use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{RstKind, Session};
+use crate::session::{Rst, RstKind, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -80,7 +81,7 @@ pub static RULE: Rule = Rule {
     summary: "a RST that the side it names did not send",
     usual_fault: "proxy",
     source: include_str!("injected_reset.rs"),
-    yields_to: &[],
+    yields_to: &["middlebox-idle-timeout"],
     check,
 };
 
@@ -107,9 +108,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         ));
     }
     if alive.is_none() && !too_soon && signs.len() < 2 {
-        return None;
+        // From a socket that never closed: its owner lost it, or got a RST that is not in this capture, or never sent this one.
+        return rst.from_nowhere().then(|| suspicion(session, rst));
     }
-    let proven = alive.is_some() || too_soon;
     let mut reading = Reading::new(
         Fault::Proxy,
         Confidence::Likely,
@@ -119,7 +120,6 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             if alive.is_some() { "the real one went on" } else { "the RST does not fit it" }
         ),
     );
-    let _ = proven;
     for sign in signs {
         reading = reading.cite(tell::inferred(rst.at, side, sign));
     }
@@ -132,4 +132,18 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .advise("Ask whoever runs the firewalls, filters and inspection on the path what they reset, and why (by name, by fingerprint, by policy).")
             .advise(tell::capture_at(session, side)),
     )
+}
+
+/// A RST in answer to a segment for which there should have been a socket.
+fn suspicion(session: &Session, rst: &Rst) -> Reading {
+    let side = session.root_side().unwrap_or(Side::Server);
+    let reading = Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::SessionFailed,
+        format!("a RST in the {side}'s name answers a segment for which it should have had a socket: it had not closed before"),
+    )
+    .cite(tell::client_hello(session))
+    .rule_out(Fault::from(side.peer()), "it only used a connection that nobody had closed");
+    common::doubt(reading, session, rst, &rst.misfits())
 }

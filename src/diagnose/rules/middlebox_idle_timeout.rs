@@ -77,7 +77,7 @@ pub static RULE: Rule = Rule {
     summary: "after a silence the next packet found no connection any more",
     usual_fault: "proxy with two signs, else undetermined",
     source: include_str!("middlebox_idle_timeout.rs"),
-    yields_to: &["injected-reset"],
+    yields_to: &[],
     check,
 };
 

@@ -13,6 +13,7 @@ pub mod client_certificate_rejected;
 pub mod client_certificate_required;
 pub mod client_closed_in_handshake;
 pub mod client_closed_without_close_notify;
+pub mod client_gave_up_waiting;
 pub mod client_not_tls;
 pub mod client_reset;
 pub mod client_reset_in_handshake;
@@ -24,6 +25,7 @@ pub mod fatal_alert;
 pub mod firewall_rejected;
 pub mod handshake_rejected;
 pub mod injected_reset;
+pub mod keepalive_race;
 pub mod large_client_hello_dropped;
 pub mod middlebox_idle_timeout;
 pub mod path_black_hole;
@@ -32,6 +34,7 @@ pub mod probe;
 pub mod protocol_version_mismatch;
 pub mod proxy_authentication_required;
 pub mod proxy_refused_tunnel;
+pub mod proxy_tunnel_cut;
 pub mod proxy_upstream_failed;
 pub mod record_corruption;
 pub mod server_closed_in_handshake;
@@ -45,6 +48,7 @@ pub mod server_unresponsive;
 pub mod sni_rejected;
 pub mod starttls_refused;
 pub mod still_open;
+pub mod tls_interception;
 pub mod unexplained;
 pub mod unreachable;
 pub mod zero_window_stall;
@@ -57,6 +61,7 @@ pub static ALL: &[&Rule] = &[
     &client_closed_without_close_notify::RULE,
     &client_aborted_transfer::RULE,
     &probe::RULE,
+    &keepalive_race::RULE,
     &still_open::RULE,
     &capture_incomplete::RULE,
     &connection_refused::RULE,
@@ -67,11 +72,13 @@ pub static ALL: &[&Rule] = &[
     &proxy_authentication_required::RULE,
     &proxy_upstream_failed::RULE,
     &starttls_refused::RULE,
+    &proxy_tunnel_cut::RULE,
     &protocol_version_mismatch::RULE,
     &cipher_mismatch::RULE,
     &certificate_expired::RULE,
     &certificate_untrusted::RULE,
     &certificate_rejected::RULE,
+    &tls_interception::RULE,
     &client_certificate_required::RULE,
     &client_certificate_rejected::RULE,
     &sni_rejected::RULE,
@@ -85,6 +92,7 @@ pub static ALL: &[&Rule] = &[
     &backend_down_behind_proxy::RULE,
     &server_closed_without_close_notify::RULE,
     &server_idle_timeout::RULE,
+    &client_gave_up_waiting::RULE,
     &server_truncated_record::RULE,
     &server_reset::RULE,
     &client_truncated_record::RULE,

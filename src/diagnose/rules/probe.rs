@@ -75,6 +75,7 @@ pub static RULE: Rule = Rule {
         "server-not-tls",
         "client-not-tls",
         "server-truncated-record",
+        "capture-incomplete",
     ],
     check,
 };

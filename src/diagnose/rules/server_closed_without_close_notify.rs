@@ -88,6 +88,7 @@ pub static RULE: Rule = Rule {
         "client-certificate-required",
         "client-certificate-rejected",
         "server-process-died",
+        "keepalive-race",
     ],
     check,
 };

@@ -79,7 +79,7 @@ pub static RULE: Rule = Rule {
     summary: "the server closed after a silence with nothing outstanding",
     usual_fault: "none",
     source: include_str!("server_idle_timeout.rs"),
-    yields_to: &["server-truncated-record", "proxy-tunnel-cut", "capture-incomplete"],
+    yields_to: &["server-truncated-record", "proxy-tunnel-cut", "capture-incomplete", "keepalive-race"],
     check,
 };
 

@@ -90,6 +90,7 @@ pub static RULE: Rule = Rule {
         "certificate-untrusted",
         "client-certificate-required",
         "client-certificate-rejected",
+        "keepalive-race",
     ],
     check,
 };

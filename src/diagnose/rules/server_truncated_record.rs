@@ -71,7 +71,7 @@ pub static RULE: Rule = Rule {
     summary: "the server ended the connection in the middle of a record: data was lost, proven",
     usual_fault: "server",
     source: include_str!("server_truncated_record.rs"),
-    yields_to: &["server-not-tls", "client-not-tls", "injected-reset", "zero-window-stall", "proxy-tunnel-cut"],
+    yields_to: &["server-not-tls", "client-not-tls", "injected-reset", "zero-window-stall", "proxy-tunnel-cut", "capture-incomplete"],
     check,
 };
 

@@ -68,7 +68,7 @@ pub static RULE: Rule = Rule {
     summary: "the end was seen, but what it means cannot be decided from this capture",
     usual_fault: "undetermined",
     source: include_str!("unexplained.rs"),
-    yields_to: &[],
+    yields_to: &["proxy-tunnel-cut"],
     check,
 };
 

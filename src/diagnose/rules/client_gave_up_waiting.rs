@@ -1,0 +1,116 @@
+//! client-gave-up-waiting: the client closed after a round time in which its request got no answer.
+//!
+//! # What it means
+//!
+//! The client sent a request, the server's kernel acknowledged it, and no answer came; after a round number of seconds the client closed.
+//! The client hung up, but only because nobody answered: fault `server`, the TCP endpoint at that address, which may be a proxy waiting for
+//! its backend. The session must have shown a rhythm of requests and answers (or be an unfinished handshake), so that "unanswered" means
+//! something. Impact: the request failed.
+//!
+//! # How it looks in applications
+//!
+//! - Client, Java: `java.net.SocketTimeoutException: Read timed out`; `HttpClient` `java.net.http.HttpTimeoutException: request timed out`,
+//!   `HttpConnectTimeoutException: HTTP connect timed out`.
+//! - Client, curl: `curl: (28) Operation timed out after 30001 milliseconds with 0 bytes received`; Python
+//!   `TimeoutError: The read operation timed out`, requests `ReadTimeout: Read timed out. (read timeout=30)`.
+//! - Client, Go: `context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
+//!   `net/http: timeout awaiting response headers`; Node `ESOCKETTIMEDOUT`, undici `HeadersTimeoutError`; rustls programs the framework's
+//!   own text.
+//! - Client, .NET: `TaskCanceledException: The request was canceled due to the configured HttpClient.Timeout of 100 seconds elapsing.`;
+//!   Chrome `ERR_TIMED_OUT`; gRPC `DEADLINE_EXCEEDED`.
+//! - Proxy in the client's place: nginx `upstream timed out (110: Connection timed out) while reading response header from upstream` (504);
+//!   HAProxy `sH` (504); AWS ALB 504; Apache `AH01102`.
+//! - Server: an unfinished request, a `broken pipe` when it answers at last, nginx 499.
+//!
+//! # Why it happens
+//!
+//! - A slow request: database, lock, remote call, cold start, a report over too much data.
+//! - All workers busy: the request waits in a queue that nobody reads.
+//! - Limits in the wrong order: the caller's limit below the callee's (client 30 s, application 60 s).
+//! - A proxy behind that address waits for a dead backend.
+//! - The request was incomplete: the client believes that it sent all, the server waits for the rest (wrong Content-Length).
+//!
+//! # What to do
+//!
+//! - **Client**: set limits knowingly: connect, first byte, total: curl `--connect-timeout`, `--max-time`; Java `HttpRequest.timeout`,
+//!   `sun.net.client.defaultReadTimeout`; Go `ResponseHeaderTimeout`; Python `timeout=(5, 60)`. Repeat only what is idempotent.
+//! - **Server**: find the slow request at that second: access log with duration (`$request_time`, `$upstream_response_time`; Apache `%D`),
+//!   thread dump, slow query log; answer long work with 202 and a job, or stream a heartbeat.
+//! - **Server**: own limits below the callers' (statement timeouts, gunicorn `--timeout`, Tomcat async timeout), so that the log names the
+//!   culprit.
+//! - **Proxy / load balancer**: increasing order towards the client: nginx `proxy_read_timeout` (60 s), HAProxy `timeout server`, AWS ALB
+//!   idle 60 s, Azure 230 s, Cloudflare origin read 120 s (524), API Gateway 29 s.
+//! - **Network**: nothing; the acknowledgement proves that the request arrived.
+//! - Verify: `curl -sS -o /dev/null -w '%{time_connect} %{time_starttransfer} %{time_total}\n' https://host/path`. Filter:
+//!   `tcp.stream eq N && tcp.len > 0`, column `tcp.time_delta`.
+//!
+//! # How sure
+//!
+//! - Signs: request acknowledged, silence of a round length (10, 15, 30, 60, 100, 120 s), the client's close as first closing act; the same
+//!   length in several sessions makes it likely.
+//! - An ACK proves that the kernel has it, not that the application read it.
+//! - Not this cause: one-way senders (syslog over TLS, log shippers), where no answer is ever expected; long polling that ends on schedule.
+//! - Looks alike: `client-aborted-transfer` (the answer was coming), `path-black-hole` (the request was never acknowledged),
+//!   `server-unresponsive` (later acknowledgements, no rhythm needed).
+//! - What decides: the server's access log with durations; a capture behind the proxy.
+//!
+//! # References
+//!
+//! - RFC 9110 sections 9.2.2 and 15.6.5; RFC 9112 section 9.5.
+//! - HAProxy configuration manual: section 8.5 (`sH`, `CH`); nginx `proxy_read_timeout`; AWS: ALB timeouts.
+
+use crate::base::{Side, Span};
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Ending, Phase, Session};
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "client-gave-up-waiting",
+    group: Group::Established,
+    summary: "the client closed after a round number of seconds without an answer",
+    usual_fault: "server",
+    source: include_str!("client_gave_up_waiting.rs"),
+    yields_to: &["zero-window-stall", "capture-incomplete", "client-aborted-transfer", "client-truncated-record"],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Client))?;
+    if !matches!(session.ending, Ending::Fin | Ending::CloseNotify | Ending::Rst) || !session.outstanding() {
+        return None;
+    }
+    let (client, server) = (session.side(Side::Client), session.side(Side::Server));
+    let asked = client.at_close.last?;
+    let waited = root.at.time.since(asked.time);
+    // A timer, and a protocol in which requests are answered: it had answered before.
+    let round = waited >= Span::from_millis(1_900) && (waited.secs() - waited.secs().round()).abs() <= 0.15;
+    let rhythm = client.turns > 1 && server.at_close.last_answer.is_some();
+    if !round || !rhythm || client.unanswered.is_some_and(|lost| lost.since < root.at) {
+        return None;
+    }
+    Some(
+        Reading::new(
+            Fault::Server,
+            Confidence::Likely,
+            Impact::SessionFailed,
+            format!(
+                "the client gave up after {} without an answer to its last request, which the server's host had acknowledged",
+                tell::span(waited)
+            ),
+        )
+        .cite(tell::saw(asked, Side::Client, "the request that was never answered"))
+        .cite(tell::inferred(root.at, Side::Client, format!("{} later, a round number: a timer", tell::span(waited))))
+        .rule_out(Fault::Network, "the request was acknowledged")
+        .or(
+            Fault::Client,
+            "client-gave-up-waiting",
+            "its timeout is shorter than the answer may take",
+            "how long the server worked on that request, by its log",
+        )
+        .or(Fault::Proxy, "client-gave-up-waiting", "a load balancer at the server's address whose backend hangs", "its log")
+        .advise(format!("Look into the log of {} for the request at {}: how long did it take?", session.ends.server, tell::clock(asked)))
+        .advise("If it may take that long, raise the client's read timeout; otherwise find what the server waited for."),
+    )
+}

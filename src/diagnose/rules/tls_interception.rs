@@ -1,0 +1,101 @@
+//! tls-interception: a TLS-inspecting box signed the certificate, and the client does not accept it.
+//!
+//! # What it means
+//!
+//! The certificate that the client rejected was not made by the server's owner but by a box that opens TLS on the way: its issuer is a
+//! known inspection product, or one private issuer signs unrelated public domains in this capture. The "server" of this session *is* that
+//! box. Fault `proxy`: its CA is not trusted by this client, or the destination should not be inspected. Impact: the session failed.
+//!
+//! # How it looks in applications
+//!
+//! - Client, Java: `PKIX path building failed: ... unable to find valid certification path to requested target`, while the browser on the
+//!   same desk works.
+//! - Client, Python, OpenSSL, curl: `self-signed certificate in certificate chain` (19), `unable to get local issuer certificate` (20),
+//!   `curl: (60) SSL certificate problem`.
+//! - Client, Node, npm: `SELF_SIGNED_CERT_IN_CHAIN`; git `SSL certificate problem`; Go, docker, kubectl
+//!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`.
+//! - Client with pins (mobile apps, updaters, banking): a vague network error, or nothing.
+//! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER` or `MOZILLA_PKIX_ERROR_MITM_DETECTED`.
+//! - Server: nothing of this session; it saw the box's connection.
+//!
+//! # Why it happens
+//!
+//! - Company inspection: Zscaler, Netskope, Palo Alto, Fortinet, Check Point, Sophos, Cisco Umbrella or Secure Access, Forcepoint, Skyhigh,
+//!   Blue Coat / Symantec, Barracuda, WatchGuard.
+//! - Antivirus on the client itself: ESET, Kaspersky, Avast, AVG, Bitdefender.
+//! - A debugging proxy left on: Fiddler (`DO_NOT_TRUST_FiddlerRoot`), Charles, mitmproxy, Burp (`PortSwigger CA`).
+//! - The CA is in the operating system's store, but this program has its own: Java `cacerts`, Python `certifi`, Node, Firefox, containers,
+//!   WSL.
+//!
+//! # What to do
+//!
+//! - **Client**: install the inspection CA in the store of *that* program: `keytool -importcert -cacerts`, `REQUESTS_CA_BUNDLE`,
+//!   `NODE_EXTRA_CA_CERTS` (recent versions also `--use-system-ca`), `git config http.sslCAInfo`, Dockerfile `COPY` plus
+//!   `update-ca-certificates`, Firefox `security.enterprise_roots.enabled`.
+//! - **Server**: nothing.
+//! - **Proxy / load balancer** (the inspecting box): exempt destinations that pin or use client certificates (banks, software updates,
+//!   `*.docker.io`, mTLS interfaces); keep its TLS versions and groups up to date.
+//! - **Network**: name the policy and the box to its owners: the issuer's name in the evidence is the address of the ticket.
+//! - Verify:
+//!   `openssl s_client -connect host:443 -servername host </dev/null 2>/dev/null | openssl x509 -noout -issuer -fingerprint -sha256` here
+//!   and from a network without the box: different fingerprints are the proof.
+//!
+//! # How sure
+//!
+//! - Proof needs the certificate in clear (TLS 1.2) or keys. In TLS 1.3 without keys interception cannot be seen, and is only an
+//!   alternative.
+//! - A private CA alone is *no* sign: `git.corp.example` signed by the company's CA is normal. A product's issuer name, or one private
+//!   issuer for unrelated public domains, is needed.
+//! - Supporting signs: a certificate only hours old, the same server fingerprint (JA3S) for unrelated servers, a TTL or round-trip time too
+//!   short for the address.
+//! - An interception that the client accepts is not reported as a cause; then read every "server" as "server or inspecting proxy".
+//! - What decides: the comparison of fingerprints above.
+//!
+//! # References
+//!
+//! - Durumeric et al., "The Security Impact of HTTPS Interception", NDSS 2017.
+//! - RFC 8446 section 9.3 (invariants for middleboxes); RFC 5280. Mozilla: MITM detection; Node.js: `NODE_EXTRA_CA_CERTS`.
+
+use crate::base::{Side, printable};
+use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
+use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::session::{Phase, Session};
+use crate::tls::inspection_product;
+
+/// The cause.
+pub static RULE: Rule = Rule {
+    slug: "tls-interception",
+    group: Group::Handshake,
+    summary: "the client rejected a certificate that an inspection product issued",
+    usual_fault: "proxy",
+    source: include_str!("tls_interception.rs"),
+    yields_to: &["client-not-tls", "server-not-tls"],
+    check,
+};
+
+fn check(session: &Session, _: &Context) -> Option<Reading> {
+    let at = session.tls.certificate_at?;
+    let chain = session.tls.certificates.as_deref()?;
+    let leaf = chain.leaf.as_deref()?;
+    let issuers = std::iter::once(&leaf.issuer).chain(chain.others.iter().flat_map(|other| [&other.subject, &other.issuer]));
+    let product = issuers.into_iter().find_map(|issuer| inspection_product(issuer))?;
+    let root = session.root().filter(|root| root.side == Some(Side::Client) && root.at >= at)?;
+    let left = session.phase != Phase::Established || session.side(Side::Client).app_records == 0;
+    if !left || !session.ending.flagged() {
+        return None;
+    }
+    Some(
+        Reading::new(
+            Fault::Proxy,
+            Confidence::Likely,
+            Impact::SessionFailed,
+            format!("the connection is inspected by {product}, and the client does not trust the certificate it issued"),
+        )
+        .cite(tell::saw(at, Side::Server, format!("Certificate of {}, issued by {}", printable(&leaf.subject, 80), printable(&leaf.issuer, 80))))
+        .cite(tell::saw(root.at, Side::Client, "the client leaves right after it"))
+        .rule_out(Fault::Server, "what answered here is not the server")
+        .or(Fault::Client, "certificate-untrusted", "its trust store lacks the inspection product's root on purpose or by mistake", "who runs the client")
+        .advise("Install the inspection product's root in the client's own trust store (Java and Python keep stores of their own), or exempt this name from inspection."),
+    )
+}
