@@ -1,0 +1,31 @@
+//! Capture files (pcap, pcapng, gzip, zstd, pipes) and, with libpcap, filters and the host's interfaces.
+//!
+//! Frames are read by a parser of our own: the existing ones each lose evidence on some real file (a second link type, snap-length cuts,
+//! comments, decryption secrets, timestamps in binary units). libpcap is the oracle it is tested against.
+
+mod error;
+mod file;
+#[cfg(feature = "live")]
+mod filter;
+mod info;
+mod input;
+#[cfg(feature = "live")]
+mod interfaces;
+mod order;
+mod packet;
+mod pcap;
+mod pcapng;
+mod recognise;
+#[cfg(test)]
+mod tests;
+mod zstd;
+
+pub use error::CaptureError;
+pub use file::CaptureFile;
+#[cfg(feature = "live")]
+pub use filter::{BpfFilter, FilterError};
+pub use info::{ByteOrder, CaptureInfo, Comment, Format, InterfaceInfo, InterfaceStatistics, MAX_COMMENTS, Resolution};
+pub use input::Compression;
+#[cfg(feature = "live")]
+pub use interfaces::{Device, DevicesError, devices};
+pub use order::{Part, reading_order};
