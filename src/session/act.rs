@@ -101,6 +101,8 @@ pub struct Rst {
     pub after_own_close: bool,
     /// Bytes of the peer's stream that had been sent and that this RST's sender had not acknowledged.
     pub peer_unacked: u64,
+    /// RSTs of the same side follow that step ahead in sequence, beyond anything it had sent.
+    pub stepping: bool,
     /// Its sequence number relative to what its sender had sent so far (0: exactly next).
     pub seq_offset: i32,
     /// Time since the newest segment of the peer before it.

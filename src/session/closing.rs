@@ -91,7 +91,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
         acts.push(Act {
             at: rst.at,
             side: Some(side(*way)),
-            what: ActKind::Rst(Box::new(rst.clone())),
+            what: ActKind::Rst(Box::new(Rst { stepping: stepping(flow, *way, rst), ..rst.clone() })),
             offset: None,
             knew: rst.ack.map(|ack| peer.offset_of(ack)),
         });
@@ -178,8 +178,13 @@ fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side
         let cut = flow.reading.tls.as_ref().is_some_and(|tls| tls.framer(peer).in_record().is_some());
         let broke_off = flow.conn.half(peer).fin().is_some()
             || flow.rsts.iter().any(|(of, rst)| *of == peer && rst.kind == RstKind::Active && rst.survived_by.is_none());
-        if cut && broke_off && is_half_close(flow, way) {
-            acts.retain(|act| act.side != Some(side(way)) || matches!(act.what, ActKind::Rst(_)));
+        let reset = flow.rsts.iter().any(|(of, _)| *of == way);
+        let had = flow.conn.half(way).acked().map_or(0, |ack| flow.conn.half(peer).offset_of(ack));
+        let first = acts.iter().filter(|act| act.side == Some(side(way))).min_by_key(|act| act.at).and_then(|act| act.knew);
+        // More than an alert and a FIN.
+        let went_on = first.is_some_and(|knew| had > knew.saturating_add(64));
+        if cut && broke_off && went_on && !reset {
+            acts.retain(|act| act.side != Some(side(way)));
         }
     }
 }
@@ -386,6 +391,19 @@ fn unanswered_hello(flow: &Flow, client: Way, end: At) -> bool {
     let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at);
     let peer = flow.conn.half(client.opposite());
     asked.is_some_and(|(asked, _)| end.time.since(asked.time) >= HELLO_PATIENCE) && peer.packets() > 0 && peer.bytes() == 0
+}
+
+/// RSTs of the same way that follow within two seconds and run ahead of anything that was sent (NDSS 2009, RST_SEQ_CHANGE): a kernel's
+/// RSTs differ by a FIN at most.
+fn stepping(flow: &Flow, way: Way, rst: &Rst) -> bool {
+    flow.rsts.iter().any(|(of, later)| {
+        let apart = later.at.time.since(rst.at.time);
+        *of == way
+            && later.at > rst.at
+            && apart <= Span::from_secs(2)
+            && later.seq_offset > rst.seq_offset.max(0) + 2
+            && later.trigger.is_none()
+    })
 }
 
 /// The first RST of `way`, if it ended the connection.

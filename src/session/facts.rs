@@ -100,6 +100,8 @@ pub struct SideFacts {
     pub turns: u32,
     /// Where its newest application data ends in its stream.
     pub last_app_end: u64,
+    /// How much of the other side's stream it had acknowledged with its newest application data (offset).
+    pub last_app_knew: u64,
     /// What it had said when the first FIN or RST of either side came (at the end, where none came).
     pub at_close: Said,
     /// Its last complete record.

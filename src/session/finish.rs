@@ -177,6 +177,7 @@ impl Flow {
             last_app: state.last_app,
             turns: state.turns,
             last_app_end: state.last_app_end,
+            last_app_knew: state.last_app_knew,
             at_close: self.at_close.as_ref().map_or_else(|| self.said(way), |said| said[way]),
             last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
             cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
@@ -251,7 +252,9 @@ impl Flow {
         let fin = half.fin().is_some_and(|fin| half.offset_of(fin.seq) == half.delivered());
         let own_rst = closing::final_rst(self, way).is_some_and(|rst| rst.seq_offset <= 0);
         let peer_rst = closing::final_rst(self, way.opposite()).is_some();
-        let looks = state.last.is_some_and(|last| last.typ == 23 && tls.is_tls13() && tls.is_alert_sized(way, last.len));
+        // Where the ServerHello went unseen, so did what would tell an alert from data.
+        let hidden = tls.is_tls13() || tls.version.is_none();
+        let looks = state.last.is_some_and(|last| last.typ == 23 && hidden && tls.is_alert_sized(way, last.len));
         if looks {
             return CloseNotify::Unknown;
         }

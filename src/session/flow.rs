@@ -227,6 +227,7 @@ impl Flow {
             peer_app_records: self.app_records(segment.way.opposite()),
             after_own_close: seen.after_own_close,
             peer_unacked: seen.peer_unacked,
+            stepping: false,
             seq_offset: seen.seq_offset,
             after_peer: silent.map(|last| segment.at.time.since(last.time)).filter(|span| *span >= Span::ZERO),
         }

@@ -72,10 +72,11 @@ impl Session {
         !answered && meant && !self.crossed_by_request()
     }
 
-    /// The server's close did not acknowledge the client's newest application data: the two crossed on the wire.
+    /// The server's close did not acknowledge the client's newest application data, nor that the close: the two crossed on the wire.
     pub fn crossed_by_request(&self) -> bool {
         let Some(root) = self.root().filter(|root| root.side == Some(Side::Server)) else { return false };
-        root.knew.is_some_and(|knew| knew < self.sides.client.last_app_end)
+        let client = &self.sides.client;
+        root.knew.is_some_and(|knew| knew < client.last_app_end) && root.offset.is_some_and(|close| client.last_app_knew <= close)
     }
 
     /// Who sent the session's last packet.
@@ -153,6 +154,9 @@ impl Rst {
         }
         if self.kind != RstKind::Refusal && self.seq_offset > 0 && self.trigger.is_none() {
             signs.push(format!("its sequence number is {} beyond anything that side had sent", self.seq_offset));
+        }
+        if self.stepping {
+            signs.push("RSTs follow it whose sequence numbers step ahead of anything that side had sent".to_owned());
         }
         if self.payload > 0 {
             signs.push(format!("it carries {} of payload", self.payload));

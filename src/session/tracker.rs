@@ -74,6 +74,8 @@ pub struct WayState {
     pub last_app: Option<At>,
     /// Where the newest of those ends in this direction's stream.
     pub last_app_end: u64,
+    /// How much of the opposite direction's stream its sender had acknowledged with it.
+    pub last_app_knew: u64,
     /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
     pub last_answer: Option<At>,
     /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
@@ -381,6 +383,7 @@ impl Tracker {
             state.app_bytes += u64::from(seen.len);
             state.first_app.get_or_insert(seen.at);
             state.last_app = Some(seen.at);
+            state.last_app_knew = seen.knew;
             state.last_app_end = seen.offset + 5 + u64::from(seen.len);
             if state.app_records == 1 {
                 state.ticket_like = (seen.len, 1);

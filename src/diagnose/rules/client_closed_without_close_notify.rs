@@ -82,8 +82,11 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.bare_fin(Side::Client).filter(|_| session.phase == Phase::Established)?;
     let client = session.side(Side::Client);
-    if client.app_records == 0 || session.outstanding() {
+    if client.app_records == 0 {
         return None;
+    }
+    if session.outstanding() {
+        return Some(unanswered(session));
     }
     Some(
         Reading::new(
@@ -99,4 +102,25 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         .advise("Nothing: a client may close like this once it has its answer (RFC 9112 section 9.8).")
         .advise("If the server logs this as an error, let the client call its library's TLS shutdown before it closes the socket."),
     )
+}
+
+/// The client spoke last: it wanted no answer, or would not wait for it.
+fn unanswered(session: &Session) -> Reading {
+    Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::Unknown,
+        "the client closed with a bare FIN while what it had sent last was unanswered: a timeout, a user, or a message that wants no answer",
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .rule_out(Fault::Network, "both directions worked up to the close")
+    .or(Fault::Client, "client-aborted-transfer", "it gave up in the middle of what it was doing", "the client's own log")
+    .or(
+        Fault::Server,
+        "client-gave-up-waiting",
+        "the server took longer than the client would wait",
+        "the client's timeout, and the server's log",
+    )
+    .or(Fault::None, "client-closed-without-close-notify", "the protocol needs no answer to it", "what the application speaks")
+    .advise("Ask at the client what ended it, and look into the server's log for the last request.")
 }

@@ -72,7 +72,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Rst, RstKind, Session};
+use crate::session::{Phase, Rst, RstKind, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -109,7 +109,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     }
     if alive.is_none() && !too_soon && signs.len() < 2 {
         // From a socket that never closed: its owner lost it, or got a RST that is not in this capture, or never sent this one.
-        return rst.from_nowhere().then(|| suspicion(session, rst));
+        return (rst.from_nowhere() && session.phase > Phase::Connecting).then(|| suspicion(session, rst));
     }
     let mut reading = Reading::new(
         Fault::Proxy,

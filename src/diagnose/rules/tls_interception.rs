@@ -60,7 +60,7 @@ use crate::base::{Side, printable};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::inspection_product;
 
 /// The cause.
@@ -78,11 +78,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let at = session.tls.certificate_at?;
     let chain = session.tls.certificates.as_deref()?;
     let leaf = chain.leaf.as_deref()?;
-    let issuers = std::iter::once(&leaf.issuer).chain(chain.others.iter().flat_map(|other| [&other.subject, &other.issuer]));
-    let product = issuers.into_iter().find_map(|issuer| inspection_product(issuer))?;
+    // Up the chain as far as it hangs together: a stray certificate proves nothing.
+    let parent = chain.others.first().filter(|other| other.subject == leaf.issuer);
+    let product = inspection_product(&leaf.issuer).or_else(|| inspection_product(&parent?.issuer))?;
     let root = session.root().filter(|root| root.side == Some(Side::Client) && root.at >= at)?;
     let left = session.phase != Phase::Established || session.side(Side::Client).app_records == 0;
-    if !left || !session.ending.flagged() {
+    if !left || !matches!(session.ending, Ending::FatalAlert | Ending::Fin | Ending::Rst) {
         return None;
     }
     Some(

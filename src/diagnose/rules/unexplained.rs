@@ -90,7 +90,7 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
     };
     let side = session.root_side();
     let by = side.map_or(String::new(), |side| format!(" in the {side}'s name"));
-    let mut reading = Reading::new(
+    let reading = Reading::new(
         Fault::Undetermined,
         Confidence::Possible,
         Impact::Unknown,
@@ -99,19 +99,6 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
     if let Some(ActKind::Rst(rst)) = session.root().map(|root| &root.what) {
         let misfits = rst.misfits();
         return common::doubt(reading, session, rst, &misfits);
-    }
-    if session.outstanding() && side == Some(Side::Client) {
-        reading.summary =
-            "the client closed while its last request was unanswered: a timeout, a user, or a message that wants no answer".to_owned();
-        reading = reading
-            .cite(tell::last_data(session, Side::Client))
-            .or(
-                Fault::Server,
-                "client-gave-up-waiting",
-                "the server took longer than the client would wait",
-                "the client's timeout, and the server's log",
-            )
-            .or(Fault::None, "client-closed-without-close-notify", "the protocol needs no answer to it", "what the application speaks");
     }
     reading.advise(tell::capture_at(session, Side::Server))
 }
