@@ -1,3 +1,7 @@
-//! The program: parse, run, exit code.
+//! The program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    whohungup::cli::run(std::env::args_os())
+}

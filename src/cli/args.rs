@@ -1,0 +1,277 @@
+//! The command line: commands, options, and their help. Completions and the man page come from here too.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::cli::select::{Address, Cidr, Server};
+use crate::cli::times::When;
+use crate::diagnose::Fault;
+
+const STYLES: Styles = Styles::styled().header(AnsiColor::Green.on_default().bold()).literal(AnsiColor::Cyan.on_default());
+
+/// This TLS session ended badly: who hung up, and how do we know?
+///
+/// Reads packets captured by Wireshark, tshark or tcpdump (pcap, pcapng, compressed or not), and says of every TLS session in them how
+/// it ended, who ended it, whose fault that was, how sure that is, and which frames prove it.
+#[derive(Debug, Parser)]
+#[command(name = "whohungup", version, styles = STYLES, disable_help_subcommand = true, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+`whohungup FILE...` is short for `whohungup read FILE...`; `-` is standard input.
+
+Examples:
+  whohungup office.pcapng
+  whohungup read office.pcapng --server api.example.com --from 14:00 --to 14:10
+  whohungup show office.pcapng 17
+  whohungup causes --error \"SSL peer shut down incorrectly\"
+  ssh host tcpdump -U -w - tcp port 443 | whohungup read -
+
+Exit status: 0 it ran, 1 with --exit-code and a fault found, 2 it could not do its whole job.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Every session of a capture: a table, worst first, with totals
+    Read(ReadArgs),
+    /// One session's story: the verdict, why, what was ruled out, what to do, and all that happened
+    Show(ShowArgs),
+    /// The manual of causes; --error finds causes by an application's message
+    Causes(CausesArgs),
+    /// What can be captured on
+    Interfaces(Looks),
+    /// Completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// The manual page, in roff
+    #[command(hide = true)]
+    Man {
+        /// The page of one command
+        command: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReadArgs {
+    /// Captures; several are one capture cut into parts, read in order of time; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// List clean sessions too, instead of only counting them
+    #[arg(long, short)]
+    pub(crate) all: bool,
+    /// Exit with status 1 when a fault was found
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Captures, as for read, and then the session's number: Wireshark's tcp.stream
+    ///
+    /// The number can be left out when the capture holds one session, or when options select one. A file whose name is a number is
+    /// written ./17.
+    #[arg(required = true, value_name = "FILE [N]")]
+    pub(crate) files: Vec<OsString>,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = StoryFormat::Text)]
+    pub(crate) format: StoryFormat,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CausesArgs {
+    /// The cause, as tables and stories name it; without it, all are listed
+    #[arg(conflicts_with = "error")]
+    pub(crate) name: Option<String>,
+    /// Find causes by what an application logged
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) error: Option<String>,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which sessions")]
+pub(crate) struct Selectors {
+    /// Only sessions of this client
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub(crate) client: Option<Address>,
+    /// Only sessions with this server, by address or by the name asked for (*.example.com: every name below)
+    #[arg(long, value_name = "IP[:PORT]|NAME")]
+    pub(crate) server: Option<Server>,
+    /// Only sessions that lived at this time or later: 14:03:02, '2026-11-20 14:03:02', 2026-11-20T14:03:02Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<When>,
+    /// Only sessions that lived at this time or before
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<When>,
+    /// Only sessions alive at this time, or else the nearest one
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["from", "to"])]
+    pub(crate) at: Option<When>,
+    /// Only sessions with this fault: server, client, proxy, network, undetermined, none
+    #[arg(long, value_name = "FAULT", value_delimiter = ',')]
+    pub(crate) only: Vec<Only>,
+    /// Leave out sessions with these addresses, such as health checkers
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) ignore: Vec<Cidr>,
+    /// Only sessions with a packet that fits this capture filter (pcap-filter(7))
+    #[arg(long, value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+    /// A port that TLS is spoken on, beside the usual ones
+    #[arg(long, value_name = "PORT")]
+    pub(crate) tls_port: Vec<u16>,
+}
+
+impl Selectors {
+    /// Whether some session may be left out.
+    pub(crate) fn any(&self) -> bool {
+        let Selectors { client, server, from, to, at, only, ignore, filter, tls_port: _ } = self;
+        client.is_some()
+            || server.is_some()
+            || from.is_some()
+            || to.is_some()
+            || at.is_some()
+            || !only.is_empty()
+            || !ignore.is_empty()
+            || filter.is_some()
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "How it looks")]
+pub(crate) struct Looks {
+    /// Times in UTC instead of the local time zone
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// One array
+    Json,
+    /// One object a line, each as soon as it is known
+    Ndjson,
+    /// One row a session
+    Csv,
+    /// For tickets
+    Markdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoryFormat {
+    /// For people
+    Text,
+    /// The session's object
+    Json,
+    /// For tickets
+    Markdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A fault to select by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Only(pub(crate) Fault);
+
+impl ValueEnum for Only {
+    fn value_variants<'a>() -> &'a [Only] {
+        const ALL: [Only; Fault::ALL.len()] = [
+            Only(Fault::Server),
+            Only(Fault::Client),
+            Only(Fault::Proxy),
+            Only(Fault::Network),
+            Only(Fault::Undetermined),
+            Only(Fault::None),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name()))
+    }
+}
+
+/// The definition, for completions and the man page.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The arguments meant: without a command it is `read`.
+pub(crate) fn meant(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|first| first.to_str());
+    let known = match first {
+        None => arguments.len() < 2,
+        Some("-h" | "--help" | "-V" | "--version") => true,
+        Some(name) => command().get_subcommands().any(|command| command.get_name() == name),
+    };
+    if !known {
+        arguments.insert(1, "read".into());
+    }
+    arguments
+}
+
+/// The selectors of a command line, for tests.
+#[cfg(test)]
+pub(crate) fn selectors(arguments: &[&str]) -> Result<Selectors, clap::Error> {
+    let all = ["whohungup", "read", "x.pcap"].iter().chain(arguments);
+    match Cli::try_parse_from(all)?.command {
+        Command::Read(read) => Ok(read.selectors),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_alone_is_read() {
+        let meant = |arguments: &[&str]| meant(arguments.iter().map(OsString::from).collect()).join(std::ffi::OsStr::new(" "));
+        assert_eq!(meant(&["w", "a.pcap", "--all"]), "w read a.pcap --all");
+        assert_eq!(meant(&["w", "--all", "a.pcap"]), "w read --all a.pcap");
+        assert_eq!(meant(&["w", "-"]), "w read -");
+        assert_eq!(meant(&["w", "show", "a.pcap"]), "w show a.pcap");
+        assert_eq!(meant(&["w", "--help"]), "w --help");
+        assert_eq!(meant(&["w"]), "w");
+    }
+}

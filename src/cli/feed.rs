@@ -1,0 +1,360 @@
+//! From files to selected sessions: opens the captures in order, drives the analysis, and hands out what was asked for.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::analyze::{Analyzer, Finished, Options, Totals};
+use crate::base::{Limits, Time, printable};
+use crate::capture::{CaptureFile, reading_order};
+use crate::cli::args::{self, Selectors};
+use crate::cli::progress::Progress;
+use crate::cli::select::{Selection, distance};
+use crate::cli::usage;
+use crate::report::Context;
+use crate::report::json::Opening;
+use crate::report::time::Clock;
+
+/// A capture being read, and the sessions in it that fit the selection.
+pub(crate) struct Feed {
+    parts: Vec<PathBuf>,
+    context: Context,
+    selectors: Selectors,
+    filter: Filter,
+    /// Known once there was a frame.
+    selection: Option<Selection>,
+    /// How many of `parts` were begun.
+    begun: usize,
+    current: Option<CaptureFile>,
+    /// Bytes of the files that are done.
+    done: u64,
+    link_types: Vec<u16>,
+    analyzer: Analyzer,
+    pending: VecDeque<Finished>,
+    finished: bool,
+    problems: Vec<String>,
+    progress: Progress,
+    /// With `--at`: whether a session alive then was found, and the nearest one while none was.
+    alive: bool,
+    nearest: Option<(i64, Finished)>,
+}
+
+impl Feed {
+    /// Opens `files` and reads up to the first frame. `watched`: a progress bar may be shown.
+    ///
+    /// # Errors
+    ///
+    /// No file can be read, or the selection makes no sense.
+    pub(crate) fn open(files: &[PathBuf], selectors: &Selectors, clock: Clock, limits: Limits, watched: bool) -> anyhow::Result<Feed> {
+        let filter = Filter::new(selectors.filter.as_deref())?;
+        // What is read of a pipe is gone, so its time is not looked at.
+        let parts: Vec<PathBuf> = if files.iter().any(|file| is_stdin(file)) {
+            files.to_vec()
+        } else {
+            reading_order(files).into_iter().map(|part| part.path).collect()
+        };
+        let total: Option<u64> = parts.iter().map(|part| size(part)).sum();
+        let context = Context { files: parts.iter().map(|part| base_name(part)).collect(), clock };
+        let mut feed = Feed {
+            parts,
+            context,
+            selectors: selectors.clone(),
+            filter,
+            selection: None,
+            begun: 0,
+            current: None,
+            done: 0,
+            link_types: Vec::new(),
+            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone(), ..Options::default() }),
+            pending: VecDeque::new(),
+            finished: false,
+            problems: Vec::new(),
+            progress: Progress::new(total.filter(|_| watched)),
+            alive: false,
+            nearest: None,
+        };
+        while feed.selection.is_none() && feed.step()? {}
+        if feed.selection.is_none() {
+            // No frame at all: the selection selects nothing, but must make sense.
+            feed.selection = Some(feed.select(Time::default())?);
+        }
+        Ok(feed)
+    }
+
+    /// Files and clock.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// What is known before the first session.
+    pub(crate) fn opening(&self, command: Vec<String>) -> Opening {
+        Opening { command, link_types: self.link_types.clone(), first: self.analyzer.totals().first }
+    }
+
+    /// The next session that fits the selection; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The selection turns out to make no sense for this capture. Trouble with files is no error but a problem: see
+    /// [`Feed::problems`].
+    pub(crate) fn next(&mut self) -> anyhow::Result<Option<Finished>> {
+        loop {
+            while let Some(finished) = self.pending.pop_front() {
+                if let Some(selected) = self.selected(finished) {
+                    return Ok(Some(selected));
+                }
+            }
+            if !self.step()? && self.pending.is_empty() {
+                return Ok(self.nearest.take().map(|(_, finished)| finished));
+            }
+        }
+    }
+
+    /// Whether the next session takes more reading.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Counts over what was read.
+    pub(crate) fn totals(&self) -> &Totals {
+        self.analyzer.totals()
+    }
+
+    /// What could not be read, one line each.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    fn selected(&mut self, finished: Finished) -> Option<Finished> {
+        let selection = self.selection.as_ref()?;
+        if !selection.fits(&finished.session, &finished.verdict) || !self.filter.met(&finished) {
+            return None;
+        }
+        let Some(at) = selection.at else { return Some(finished) };
+        let away = distance(&finished.session, at);
+        if away == 0 {
+            self.alive = true;
+            self.nearest = None;
+            return Some(finished);
+        }
+        if !self.alive && self.nearest.as_ref().is_none_or(|(nearest, _)| away < *nearest) {
+            self.nearest = Some((away, finished));
+        }
+        None
+    }
+
+    /// Reads until sessions are pending, or a frame came first. `false` at the end.
+    fn step(&mut self) -> anyhow::Result<bool> {
+        if self.finished {
+            return Ok(false);
+        }
+        loop {
+            let Some(capture) = &mut self.current else {
+                if self.begin()? {
+                    continue;
+                }
+                self.finished = true;
+                self.analyzer.finish();
+                self.pending.extend(self.analyzer.take());
+                return Ok(!self.pending.is_empty());
+            };
+            let first = match capture.next_frame() {
+                Ok(Some(frame)) => {
+                    self.analyzer.push(&frame);
+                    self.filter.see(&frame)?;
+                    self.selection.is_none().then_some(frame.at.time)
+                }
+                Ok(None) => {
+                    self.close();
+                    continue;
+                }
+                Err(error) => {
+                    self.problems.push(error.to_string());
+                    self.close();
+                    continue;
+                }
+            };
+            let done = self.done;
+            self.progress.step(|| done + capture.position());
+            self.pending.extend(self.analyzer.take());
+            if let Some(first) = first {
+                self.link_types = capture.info().interfaces.iter().map(|interface| interface.link.0).collect();
+                self.link_types.dedup();
+                self.selection = Some(self.select(first)?);
+                return Ok(true);
+            }
+            if !self.pending.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn select(&self, start: Time) -> anyhow::Result<Selection> {
+        Selection::new(&self.selectors, start, &self.context.clock).map_err(anyhow::Error::msg)
+    }
+
+    /// Begins the next file that can be opened. `false` when there is none.
+    fn begin(&mut self) -> anyhow::Result<bool> {
+        while let Some(part) = self.parts.get(self.begun) {
+            let index = u16::try_from(self.begun).unwrap_or(u16::MAX);
+            self.begun += 1;
+            let opened = if is_stdin(part) {
+                CaptureFile::from_reader(Box::new(std::io::stdin()), "standard input", index)
+            } else {
+                CaptureFile::open(part, index)
+            };
+            match opened {
+                Ok(capture) => {
+                    self.current = Some(capture);
+                    return Ok(true);
+                }
+                Err(error) => self.problems.push(format!("{error}{}", meant_a_command(part))),
+            }
+        }
+        // A capture of which not even the beginning could be read has nothing to report.
+        if self.problems.len() >= self.parts.len() && self.analyzer.totals().frames == 0 && self.link_types.is_empty() {
+            anyhow::bail!("{}", self.problems.join("\nwhohungup: "));
+        }
+        Ok(false)
+    }
+
+    fn close(&mut self) {
+        if let Some(capture) = self.current.take() {
+            self.done += capture.position();
+        }
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == OsStr::new("-")
+}
+
+fn size(path: &Path) -> Option<u64> {
+    path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+}
+
+fn base_name(path: &Path) -> String {
+    if is_stdin(path) {
+        return "standard input".to_owned();
+    }
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// A hint for a file that is not there and named like a command.
+fn meant_a_command(path: &Path) -> String {
+    if path.exists() || path.components().count() != 1 {
+        return String::new();
+    }
+    let command = args::command();
+    let names = command.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
+    let near = path.to_str().and_then(|name| usage::nearest(name, names));
+    near.map(|near| format!("; did you mean the command '{near}'?")).unwrap_or_default()
+}
+
+/// How a file is named in a command to type: quoted where a shell needs it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let shown = printable(&path.to_string_lossy(), 4_096);
+    let plain = |c: char| c.is_alphanumeric() || "._/+:@%,=-".contains(c);
+    if !shown.is_empty() && shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) }
+}
+
+#[cfg(feature = "live")]
+use bpf::Filter;
+#[cfg(not(feature = "live"))]
+use no_bpf::Filter;
+
+#[cfg(feature = "live")]
+mod bpf {
+    //! `--filter`: which connections had a packet that fits.
+
+    use hashbrown::HashSet;
+
+    use crate::analyze::Finished;
+    use crate::base::{FlowKey, Frame};
+    use crate::capture::BpfFilter;
+    use crate::decode::{Decoded, Decoder};
+
+    /// Connections remembered.
+    const MOST: usize = 1_000_000;
+
+    /// The filter of a run, and the connections that fit it so far.
+    ///
+    /// It selects sessions, not packets: the analysis sees everything, so that its numbers and verdicts do not change.
+    pub(super) struct Filter(Option<(BpfFilter, Decoder, HashSet<FlowKey, foldhash::fast::RandomState>)>);
+
+    impl Filter {
+        pub(super) fn new(expression: Option<&str>) -> anyhow::Result<Filter> {
+            let Some(expression) = expression else { return Ok(Filter(None)) };
+            Ok(Filter(Some((BpfFilter::new(expression)?, Decoder::new(), HashSet::default()))))
+        }
+
+        pub(super) fn see(&mut self, frame: &Frame<'_>) -> anyhow::Result<()> {
+            let Some((filter, decoder, met)) = &mut self.0 else { return Ok(()) };
+            if !filter.matches(frame)? {
+                return Ok(());
+            }
+            let key = match decoder.decode(frame) {
+                Decoded::Tcp(segment) => segment.key,
+                Decoded::Icmp(error) => error.key,
+                Decoded::Udp(_) | Decoded::Skipped(_) => return Ok(()),
+            };
+            met.insert(key);
+            anyhow::ensure!(met.len() <= MOST, "--filter fits more than {MOST} connections; use a narrower one");
+            Ok(())
+        }
+
+        pub(super) fn met(&self, finished: &Finished) -> bool {
+            let Some((_, _, met)) = &self.0 else { return true };
+            let (key, _) = FlowKey::new(finished.session.ends.client, finished.session.ends.server);
+            met.contains(&key)
+        }
+    }
+}
+
+#[cfg(not(feature = "live"))]
+mod no_bpf {
+    //! `--filter` in a build without libpcap.
+
+    use crate::analyze::Finished;
+    use crate::base::Frame;
+
+    /// No filter.
+    pub(super) struct Filter;
+
+    impl Filter {
+        pub(super) fn new(expression: Option<&str>) -> anyhow::Result<Filter> {
+            anyhow::ensure!(
+                expression.is_none(),
+                "--filter needs libpcap, and this build has none: it was made without the feature 'live'"
+            );
+            Ok(Filter)
+        }
+
+        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same shape as the filter it stands for")]
+        pub(super) fn see(&mut self, _: &Frame<'_>) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        pub(super) fn met(&self, _: &Finished) -> bool {
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_pasted() {
+        for (path, expected) in [
+            ("office.pcapng", "office.pcapng"),
+            ("/a/b-1.pcap", "/a/b-1.pcap"),
+            ("my file", "'my file'"),
+            ("a'b;c", "'a'\\''b;c'"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+}

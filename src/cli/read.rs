@@ -1,0 +1,153 @@
+//! `read`: every session of a capture.
+
+use crate::base::Limits;
+use crate::cli::args::{Format, ReadArgs};
+use crate::cli::feed::{Feed, quoted};
+use crate::cli::{Console, FOUND, INCOMPLETE, RAN};
+use crate::report::incidents::Incidents;
+use crate::report::table::{self, Overview};
+use crate::report::totals::Tally;
+use crate::report::{Class, csv, json, markdown};
+
+/// Runs the command; the exit status.
+pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
+    let streams = matches!(args.format, Format::Json | Format::Ndjson | Format::Csv);
+    let watched = console.watched && !(streams && console.terminal) && !args.quiet;
+    let mut feed = Feed::open(&args.files, &args.selectors, args.looks.clock(), Limits::default(), watched)?;
+    let from_pipe = args.files.iter().any(|file| file.as_os_str() == "-");
+    let mut tally = Tally::default();
+    let mut sink = Sink::new(args, &feed, console)?;
+    while let Some(finished) = feed.next()? {
+        tally.add(&finished.verdict);
+        if args.all || Class::of(&finished.verdict) != Class::Clean {
+            sink.session(&finished, &feed, console)?;
+            if from_pipe && feed.is_drained() {
+                console.out.flush()?;
+            }
+        }
+    }
+    sink.end(args, &feed, &tally, console)?;
+    console.out.flush()?;
+    for problem in feed.problems() {
+        console.complain(problem);
+    }
+    Ok(match feed.problems() {
+        [] if args.exit_code && tally.found() > 0 => FOUND,
+        [] => RAN,
+        _ => INCOMPLETE,
+    })
+}
+
+/// Where sessions go.
+enum Sink {
+    /// Nowhere.
+    Quiet,
+    /// Into a list that is printed at the end.
+    List(Box<Incidents>),
+    /// Out at once, one object a line, or as the elements of an array. The buffer is used again for each.
+    Objects { array: bool, buffer: Vec<u8> },
+    /// Out at once, one row each.
+    Rows { buffer: Vec<u8> },
+}
+
+impl Sink {
+    fn new(args: &ReadArgs, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<Sink> {
+        let mut buffer = Vec::new();
+        match args.format {
+            _ if args.quiet => Ok(Sink::Quiet),
+            Format::Table | Format::Markdown => Ok(Sink::List(Box::default())),
+            Format::Csv => {
+                csv::header(&mut buffer);
+                console.out.write_all(&buffer)?;
+                Ok(Sink::Rows { buffer })
+            }
+            Format::Json | Format::Ndjson => {
+                let array = args.format == Format::Json;
+                let command = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+                if array {
+                    buffer.extend(b"[\n");
+                }
+                json::capture(&mut buffer, feed.context(), &feed.opening(command));
+                if !array {
+                    buffer.push(b'\n');
+                }
+                console.out.write_all(&buffer)?;
+                Ok(Sink::Objects { array, buffer })
+            }
+        }
+    }
+
+    fn session(&mut self, finished: &crate::analyze::Finished, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<()> {
+        let (session, verdict) = (&finished.session, &finished.verdict);
+        match self {
+            Sink::Quiet => {}
+            Sink::List(incidents) => incidents.add(session, verdict),
+            Sink::Objects { array, buffer } => {
+                buffer.clear();
+                if *array {
+                    buffer.extend(b",\n");
+                }
+                json::session(buffer, feed.context(), session, verdict);
+                if !*array {
+                    buffer.push(b'\n');
+                }
+                console.out.write_all(buffer)?;
+            }
+            Sink::Rows { buffer } => {
+                buffer.clear();
+                csv::session(buffer, feed.context(), session, verdict);
+                console.out.write_all(buffer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self, args: &ReadArgs, feed: &Feed, tally: &Tally, console: &mut Console<'_>) -> anyhow::Result<()> {
+        match self {
+            Sink::Quiet | Sink::Rows { .. } => {}
+            Sink::Objects { array, mut buffer } => {
+                buffer.clear();
+                if array {
+                    buffer.extend(b",\n");
+                }
+                json::summary(&mut buffer, tally, feed.totals(), feed.problems());
+                buffer.extend(if array { b"\n]\n".as_slice() } else { b"\n" });
+                console.out.write_all(&buffer)?;
+            }
+            Sink::List(incidents) => {
+                let left_out = incidents.left_out();
+                let rows = incidents.sorted();
+                let overview = Overview {
+                    context: feed.context(),
+                    rows: &rows,
+                    left_out,
+                    tally,
+                    totals: feed.totals(),
+                    all: args.all,
+                    selection: args.selectors.any(),
+                    show: &show_command(args),
+                };
+                let text = match args.format {
+                    Format::Markdown => markdown::overview(&overview),
+                    _ => table::table(&overview, console.columns, console.paint(&args.looks)),
+                };
+                console.out.write_all(text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to type to see one of the sessions, without its number.
+fn show_command(args: &ReadArgs) -> String {
+    let mut command = "whohungup show".to_owned();
+    for port in &args.selectors.tls_port {
+        command.push_str(&format!(" --tls-port {port}"));
+    }
+    for file in &args.files {
+        command.push(' ');
+        // What came through a pipe is gone.
+        command.push_str(&if file.as_os_str() == "-" { "FILE".to_owned() } else { quoted(file) });
+    }
+    command
+}

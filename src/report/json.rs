@@ -1,0 +1,406 @@
+//! The JSON, schema 1: `capture` first, one `session` each, `summary` last. Types of its own, so that the core can change without it.
+//!
+//! Fields are only ever added. `schema.json` beside this file describes them, and a test keeps it true.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use crate::analyze::Totals;
+use crate::base::{Endpoint, PerSide, Side, Time};
+use crate::diagnose::{Alternative, Citation, Fact, RuledOut, ToldReaction, Verdict};
+use crate::prelude::Story;
+use crate::report::totals::{self, Tally};
+use crate::report::wireshark::Filter;
+use crate::report::{Context, alpn, sni, time};
+use crate::session::{Cap, Session};
+use crate::tls::{Suite, Version, community_id};
+
+/// The version of the schema.
+const SCHEMA: u32 = 1;
+
+/// The JSON Schema of what is written here.
+pub const JSON_SCHEMA: &str = include_str!("schema.json");
+
+/// What is known when reading begins.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The command line, as typed.
+    pub command: Vec<String>,
+    /// LINKTYPE_ numbers of the first file's interfaces, as far as they are known.
+    pub link_types: Vec<u16>,
+    /// Time of the first frame.
+    pub first: Option<Time>,
+}
+
+/// Writes the `capture` object.
+pub fn capture(out: &mut Vec<u8>, context: &Context, opening: &Opening) {
+    write(
+        out,
+        &CaptureJson {
+            typ: "capture",
+            schema: SCHEMA,
+            tool: ToolJson { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            files: &context.files,
+            link_types: &opening.link_types,
+            clock: ClockJson { first: opening.first.map(Stamp), last: None },
+            command: &opening.command,
+        },
+    );
+}
+
+/// Writes a `session` object.
+pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict: &Verdict) {
+    write(
+        out,
+        &SessionJson {
+            typ: "session",
+            schema: SCHEMA,
+            session: session.tcp_stream,
+            tcp_stream: session.tcp_stream,
+            community_id: community_id(session.ends.client, session.ends.server),
+            client: session.ends.client.into(),
+            server: session.ends.server.into(),
+            roles: if session.roles_seen { "seen" } else { "guessed" },
+            started: Stamp(session.first.time),
+            ended: Stamp(session.last.time),
+            duration_s: session.duration().secs(),
+            tls: TlsJson::of(session),
+            prelude: session.prelude.as_deref().map(PreludeJson::of),
+            bytes: PairJson::of(&session.sides, |side| side.bytes),
+            packets: PairJson::of(&session.sides, |side| side.packets),
+            phase: session.phase.name(),
+            ending: verdict.ending.name(),
+            closed_by: verdict.closed_by.name(),
+            close_notify: PairJson::of(&session.close_notify, |sent| sent.name()),
+            flagged: verdict.flagged(),
+            impact: verdict.impact.name(),
+            fault: verdict.fault.name(),
+            cause: verdict.cause,
+            confidence: ConfidenceJson {
+                ending: verdict.ending_confidence.name(),
+                closed_by: verdict.closed_by_confidence.name(),
+                fault: verdict.fault_confidence.name(),
+            },
+            summary: &verdict.summary,
+            evidence: Each(&verdict.evidence, context, EvidenceJson::of),
+            reactions: Each(&verdict.reactions, context, ReactionJson::of),
+            ruled_out: Each(&verdict.ruled_out, context, RuledOutJson::of),
+            alternatives: Each(&verdict.alternatives, context, AlternativeJson::of),
+            caps: Each(&session.caps, context, |cap, _| cap.name()),
+            wireshark: Shown(Filter::new(session, verdict, context.files.len())),
+        },
+    );
+}
+
+/// Writes the `summary` object; `problems` is what kept the program from doing its whole job.
+pub fn summary(out: &mut Vec<u8>, tally: &Tally, totals: &Totals, problems: &[String]) {
+    write(
+        out,
+        &SummaryJson {
+            typ: "summary",
+            schema: SCHEMA,
+            complete: problems.is_empty(),
+            problems,
+            clock: ClockJson { first: totals.first.map(Stamp), last: totals.last.map(Stamp) },
+            frames: totals.frames,
+            tcp_connections: totals.tcp_connections,
+            plain_connections: totals.plain_connections,
+            sessions: totals.sessions,
+            selected: tally.selected,
+            flagged: tally.flagged,
+            clean: tally.clean,
+            open: tally.open,
+            unseen: tally.unseen,
+            faults: tally.faults().map(|(fault, count)| (fault.name(), count)).collect(),
+            causes: &tally.causes,
+            not_analysed: NotAnalysedJson { quic: totals.quic, dtls: totals.dtls, other_udp: totals.udp_other },
+            icmp_errors: totals.icmp_errors,
+            bad_checksums: totals.bad_checksums,
+            skipped: totals.skipped.iter().map(|(&why, &packets)| SkippedJson { reason: totals::skip(why), packets }).collect(),
+            limits: totals.limits_reached.iter().copied().collect(),
+        },
+    );
+}
+
+fn write(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing to memory cannot fail, and no map here has keys that are not text.
+    let _ = serde_json::to_writer(out, value);
+}
+
+#[derive(Serialize)]
+struct CaptureJson<'a> {
+    #[serde(rename = "type")]
+    typ: &'static str,
+    schema: u32,
+    tool: ToolJson,
+    files: &'a [String],
+    link_types: &'a [u16],
+    clock: ClockJson,
+    command: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ToolJson {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct ClockJson {
+    first: Option<Stamp>,
+    last: Option<Stamp>,
+}
+
+#[derive(Serialize)]
+struct SessionJson<'a> {
+    #[serde(rename = "type")]
+    typ: &'static str,
+    schema: u32,
+    session: Option<u32>,
+    tcp_stream: Option<u32>,
+    community_id: String,
+    client: EndpointJson,
+    server: EndpointJson,
+    roles: &'static str,
+    started: Stamp,
+    ended: Stamp,
+    duration_s: f64,
+    tls: Option<TlsJson<'a>>,
+    prelude: Option<PreludeJson<'a>>,
+    bytes: PairJson<u64>,
+    packets: PairJson<u32>,
+    phase: &'static str,
+    ending: &'static str,
+    closed_by: &'static str,
+    close_notify: PairJson<&'static str>,
+    flagged: bool,
+    impact: &'static str,
+    fault: &'static str,
+    cause: &'static str,
+    confidence: ConfidenceJson,
+    summary: &'a str,
+    evidence: Each<'a, Citation, EvidenceJson<'a>>,
+    reactions: Each<'a, ToldReaction, ReactionJson<'a>>,
+    ruled_out: Each<'a, RuledOut, RuledOutJson<'a>>,
+    alternatives: Each<'a, Alternative, AlternativeJson<'a>>,
+    caps: Each<'a, Cap, &'static str>,
+    wireshark: Shown<Filter<'a>>,
+}
+
+#[derive(Serialize)]
+struct EndpointJson {
+    ip: IpAddr,
+    port: u16,
+}
+
+impl From<Endpoint> for EndpointJson {
+    fn from(end: Endpoint) -> EndpointJson {
+        EndpointJson { ip: end.ip, port: end.port }
+    }
+}
+
+#[derive(Serialize)]
+struct PairJson<T> {
+    client: T,
+    server: T,
+}
+
+impl<T> PairJson<T> {
+    fn of<F>(facts: &PerSide<F>, part: impl Fn(&F) -> T) -> PairJson<T> {
+        PairJson { client: part(&facts.client), server: part(&facts.server) }
+    }
+}
+
+#[derive(Serialize)]
+struct TlsJson<'a> {
+    version: Option<Shown<Version>>,
+    cipher: Option<Shown<Suite>>,
+    sni: Option<Cow<'a, str>>,
+    alpn: Option<Cow<'a, str>>,
+    ja4: Option<&'a str>,
+    resumed: bool,
+}
+
+impl<'a> TlsJson<'a> {
+    fn of(session: &'a Session) -> Option<TlsJson<'a>> {
+        let tls = &session.tls;
+        tls.seen.then(|| TlsJson {
+            version: tls.version.map(|version| Shown(Version(version))),
+            cipher: tls.suite.map(|suite| Shown(Suite(suite))),
+            sni: sni(session),
+            alpn: alpn(session),
+            ja4: tls.ja4.as_deref(),
+            resumed: tls.resumed,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct PreludeJson<'a> {
+    protocol: &'a str,
+}
+
+impl<'a> PreludeJson<'a> {
+    fn of(_story: &'a Story) -> PreludeJson<'a> {
+        PreludeJson { protocol: "" }
+    }
+}
+
+#[derive(Serialize)]
+struct ConfidenceJson {
+    ending: &'static str,
+    closed_by: &'static str,
+    fault: &'static str,
+}
+
+#[derive(Serialize)]
+struct EvidenceJson<'a> {
+    file: &'a str,
+    frame: u32,
+    time: Stamp,
+    from: Option<&'static str>,
+    kind: &'static str,
+    what: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_bytes: Option<u64>,
+}
+
+impl<'a> EvidenceJson<'a> {
+    fn of(cited: &'a Citation, context: &'a Context) -> EvidenceJson<'a> {
+        EvidenceJson {
+            file: context.file(cited.at),
+            frame: cited.at.frame,
+            time: Stamp(cited.at.time),
+            from: cited.from.map(Side::name),
+            kind: cited.fact.name(),
+            what: &cited.what,
+            missing_bytes: match cited.fact {
+                Fact::Missing(bytes) => Some(bytes),
+                Fact::Saw | Fact::Inferred => None,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReactionJson<'a> {
+    file: &'a str,
+    frame: u32,
+    time: Stamp,
+    from: Option<&'static str>,
+    what: &'a str,
+    to_frame: u32,
+}
+
+impl<'a> ReactionJson<'a> {
+    fn of(told: &'a ToldReaction, context: &'a Context) -> ReactionJson<'a> {
+        ReactionJson {
+            file: context.file(told.at),
+            frame: told.at.frame,
+            time: Stamp(told.at.time),
+            from: told.from.map(Side::name),
+            what: &told.what,
+            to_frame: told.to.frame,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RuledOutJson<'a> {
+    fault: &'static str,
+    why: &'a str,
+}
+
+impl<'a> RuledOutJson<'a> {
+    fn of(ruled_out: &'a RuledOut, _: &'a Context) -> RuledOutJson<'a> {
+        RuledOutJson { fault: ruled_out.fault.name(), why: &ruled_out.why }
+    }
+}
+
+#[derive(Serialize)]
+struct AlternativeJson<'a> {
+    fault: &'static str,
+    cause: &'static str,
+    why: &'a str,
+    decide_by: &'a str,
+}
+
+impl<'a> AlternativeJson<'a> {
+    fn of(other: &'a Alternative, _: &'a Context) -> AlternativeJson<'a> {
+        AlternativeJson { fault: other.fault.name(), cause: other.cause, why: &other.why, decide_by: &other.decide_by }
+    }
+}
+
+#[derive(Serialize)]
+struct SummaryJson<'a> {
+    #[serde(rename = "type")]
+    typ: &'static str,
+    schema: u32,
+    complete: bool,
+    problems: &'a [String],
+    clock: ClockJson,
+    frames: u64,
+    tcp_connections: u64,
+    plain_connections: u64,
+    sessions: u64,
+    selected: u64,
+    flagged: u64,
+    clean: u64,
+    open: u64,
+    unseen: u64,
+    faults: BTreeMap<&'static str, u64>,
+    causes: &'a BTreeMap<&'static str, u64>,
+    not_analysed: NotAnalysedJson,
+    icmp_errors: u64,
+    bad_checksums: u64,
+    skipped: Vec<SkippedJson>,
+    limits: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct NotAnalysedJson {
+    quic: u64,
+    dtls: u64,
+    other_udp: u64,
+}
+
+#[derive(Serialize)]
+struct SkippedJson {
+    reason: String,
+    packets: u64,
+}
+
+/// A time, as RFC 3339 writes it.
+struct Stamp(Time);
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(time::Stamp::new(self.0).as_str())
+    }
+}
+
+/// Anything that can be shown, as text, without a string in between.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A list, each of its items turned into its JSON type while it is written.
+struct Each<'a, T, J>(&'a [T], &'a Context, fn(&'a T, &'a Context) -> J);
+
+impl<T, J: Serialize> Serialize for Each<'_, T, J> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Each(items, context, json) = *self;
+        serializer.collect_seq(items.iter().map(|item| json(item, context)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

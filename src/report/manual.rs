@@ -1,0 +1,162 @@
+//! The manual of causes for a terminal: the rules' own doc comments, as pages and as a list.
+
+use crate::diagnose::rules::Rule;
+use crate::report::blocks::Block;
+
+/// The page of one cause.
+pub fn page(rule: &Rule) -> Vec<Block> {
+    let mut out = vec![
+        Block::Title(rule.slug.to_owned()),
+        Block::Lead(crate::report::text::sentence(rule.summary)),
+        Block::Pair("usual fault".to_owned(), rule.usual_fault.to_owned()),
+        Block::Pair("group".to_owned(), rule.group.to_owned()),
+    ];
+    out.extend(blocks(rule.manual));
+    out
+}
+
+/// All causes by group.
+pub fn list<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Vec<Block> {
+    let mut out = Vec::new();
+    let mut group = "";
+    for rule in rules {
+        if rule.group != group {
+            group = rule.group;
+            out.push(Block::Heading(crate::report::text::sentence(group).trim_end_matches('.').to_owned()));
+        }
+        out.push(Block::Pair(rule.slug.to_owned(), format!("{} [{}]", rule.summary, rule.usual_fault)));
+    }
+    out
+}
+
+/// The text under one heading of a manual, without the heading; empty where there is none.
+pub(crate) fn section<'m>(manual: &'m str, heading: &str) -> &'m str {
+    let is_heading = |line: &str| line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim().eq_ignore_ascii_case(heading));
+    let mut begin = None;
+    let mut offset = 0;
+    for line in manual.split_inclusive('\n') {
+        match (begin, is_heading(line)) {
+            (None, Some(true)) => begin = Some(offset + line.len()),
+            (Some(begin), Some(_)) => return manual.get(begin..offset).unwrap_or_default().trim(),
+            _ => {}
+        }
+        offset += line.len();
+    }
+    begin.and_then(|begin| manual.get(begin..)).unwrap_or_default().trim()
+}
+
+/// The Markdown that manuals are written in, as blocks: headings, paragraphs, lists, tables, fenced code.
+pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
+    let mut out = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in markdown.lines() {
+        if let Some(Block::Lines(lines)) = &mut open {
+            if line.trim_start().starts_with("```") {
+                out.extend(open.take());
+            } else {
+                lines.push(line.to_owned());
+            }
+            continue;
+        }
+        let text = line.trim();
+        if text.is_empty() {
+            out.extend(open.take());
+        } else if text.starts_with("```") {
+            out.extend(open.replace(Block::Lines(Vec::new())));
+        } else if let Some(heading) = text.strip_prefix('#') {
+            out.extend(open.replace(Block::Heading(inline(heading.trim_start_matches('#').trim()))));
+            out.extend(open.take());
+        } else if let Some(row) = text.strip_prefix('|') {
+            let cells: Vec<String> = row.trim_end_matches('|').split('|').map(|cell| inline(cell.trim())).collect();
+            if cells.iter().all(|cell| cell.chars().all(|c| matches!(c, '-' | ':'))) {
+                continue;
+            }
+            match &mut open {
+                Some(Block::Table(rows)) => rows.push(cells),
+                _ => out.extend(open.replace(Block::Table(vec![cells]))),
+            }
+        } else if let Some((mark, text)) = item(text) {
+            out.extend(open.replace(Block::Item(mark, inline(text))));
+        } else {
+            match &mut open {
+                Some(Block::Paragraph(so_far) | Block::Item(_, so_far)) => {
+                    so_far.push(' ');
+                    so_far.push_str(&inline(text));
+                }
+                _ => out.extend(open.replace(Block::Paragraph(inline(text)))),
+            }
+        }
+    }
+    out.extend(open);
+    out
+}
+
+/// The mark and text of a list item.
+fn item(text: &str) -> Option<(String, &str)> {
+    if let Some(rest) = ["- ", "* ", "+ "].iter().find_map(|mark| text.strip_prefix(mark)) {
+        return Some(("•".to_owned(), rest.trim_start()));
+    }
+    let (number, rest) = text.split_once(". ")?;
+    let numbered = !number.is_empty() && number.len() < 4 && number.bytes().all(|c| c.is_ascii_digit());
+    numbered.then(|| (format!("{number}."), rest.trim_start()))
+}
+
+/// Inline Markdown as plain text: emphasis goes, code keeps its backticks, links show where they lead.
+fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (place, part) in text.split('`').enumerate() {
+        if place > 0 {
+            out.push('`');
+        }
+        // Every other part is code.
+        if place % 2 == 1 { out.push_str(part) } else { out.push_str(&links(&part.replace("**", ""))) }
+    }
+    out
+}
+
+fn links(text: &str) -> String {
+    let mut out = text.replace("<http", "http");
+    if out.len() != text.len() {
+        out = out.replace('>', "");
+    }
+    while let Some((before, rest)) = out.split_once("](") {
+        let (Some((lead, name)), Some((target, after))) = (before.rsplit_once('['), rest.split_once(')')) else { break };
+        out = format!("{lead}{name} ({target}){after}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "The server closed\nwithout **saying** so.\n\n# What to do\n\n- read `a*b`\n  and more\n- [ask](https://x.example)\n\n1. then\n\n# Next\n\n| a | b |\n|---|---|\n| c | d |\n\n```\n x  y\n```\nSee <https://y.example>.\n";
+
+    #[test]
+    fn reads_the_markdown_of_the_manual() {
+        let p = |text: &str| Block::Paragraph(text.into());
+        let i = |mark: &str, text: &str| Block::Item(mark.into(), text.into());
+        assert_eq!(
+            blocks(PAGE),
+            [
+                p("The server closed without saying so."),
+                Block::Heading("What to do".into()),
+                i("•", "read `a*b` and more"),
+                i("•", "ask (https://x.example)"),
+                i("1.", "then"),
+                Block::Heading("Next".into()),
+                Block::Table(vec![vec!["a".into(), "b".into()], vec!["c".into(), "d".into()]]),
+                Block::Lines(vec![" x  y".into()]),
+                p("See https://y.example."),
+            ]
+        );
+    }
+
+    #[test]
+    fn finds_a_section() {
+        assert!(section(PAGE, "What to do").starts_with("- read"));
+        assert!(section(PAGE, "what to do").ends_with("1. then"));
+        assert!(section(PAGE, "Next").ends_with("See <https://y.example>."));
+        assert_eq!(section(PAGE, "How sure"), "");
+    }
+}

@@ -1,0 +1,85 @@
+//! The list of sessions as Markdown, to paste into a ticket. A single story as Markdown is [`blocks::markdown`](super::blocks::markdown).
+
+use crate::report::blocks::escape;
+use crate::report::incidents::Incident;
+use crate::report::table::{self, Overview};
+use crate::report::{Class, blame, how};
+
+/// The whole report.
+pub fn overview(overview: &Overview<'_>) -> String {
+    let mut out = format!("{}\n\n", escape(&table::read(overview)));
+    if !overview.rows.is_empty() {
+        out.push_str("| # | fault | ended at | client → server | how | what happened |\n|--:|---|---|---|---|---|\n");
+        for row in overview.rows {
+            out.push_str(&line(row, overview));
+        }
+        out.push('\n');
+    }
+    out.push_str(&format!("{}\n", escape(&table::became(overview))));
+    let facts = table::facts(overview);
+    if !facts.is_empty() {
+        out.push('\n');
+    }
+    for (label, text) in facts {
+        out.push_str(&format!("- **{label}**: {}\n", escape(&text)));
+    }
+    out
+}
+
+fn line(row: &Incident, overview: &Overview<'_>) -> String {
+    let clock = &overview.context.clock;
+    let number = row.number().map_or("-".to_owned(), |number| number.to_string());
+    let times = if row.count > 1 { format!(" ×{}", row.count) } else { String::new() };
+    let mut what = if row.class == Class::Clean { row.cause.to_owned() } else { format!("{}: {}", row.cause, row.summary) };
+    if row.count > 1 {
+        what.push_str(&format!(" · {}", table::together(row, overview)));
+    }
+    format!(
+        "| {number}{times} | {} | {} {} | {} | {} | {} |\n",
+        blame(row.fault, row.confidence),
+        clock.date(row.first),
+        clock.time_of_day(row.first),
+        escape(&table::ends(row, usize::MAX)),
+        how(row.ending, row.closed_by),
+        escape(&what)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::Totals;
+    use crate::report::incidents::Incidents;
+    use crate::report::sample;
+    use crate::report::totals::Tally;
+
+    #[test]
+    fn every_session_is_one_row_of_six_cells_whatever_its_name() {
+        let (mut incidents, mut tally) = (Incidents::default(), Tally::default());
+        for (session, verdict) in [sample::hostile(), sample::refused_hello(3, 0), sample::idle_timeout()] {
+            incidents.add(&session, &verdict);
+            tally.add(&verdict);
+        }
+        let rows = incidents.sorted();
+        let context = sample::context();
+        let totals = Totals { frames: 10, sessions: 3, ..Totals::default() };
+        let text = overview(&Overview {
+            context: &context,
+            rows: &rows,
+            left_out: 0,
+            tally: &tally,
+            totals: &totals,
+            all: false,
+            selection: false,
+            show: "whohungup show office.pcapng",
+        });
+        let table: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(table.len(), 5, "{text}");
+        for line in table {
+            assert_eq!(line.matches('|').count(), 7, "{line}");
+            assert!(!line.contains(['<', '\x1b']), "{line}");
+        }
+        assert!(text.contains("&lt;script&gt;"), "{text}");
+        assert!(text.contains("- **fault**: server 2 · none 1"), "{text}");
+    }
+}
