@@ -152,7 +152,7 @@ impl Analyzer {
         while let Some((due, key, slot)) = self.dying.front().copied().filter(|(due, ..)| *due <= now) {
             let _ = due;
             self.dying.pop_front();
-            if let Some(flow) = self.take(slot, &key, |flow| flow.dying) {
+            if let Some(flow) = self.remove(slot, &key, |flow| flow.dying) {
                 self.report(flow, false);
             }
         }
@@ -165,7 +165,7 @@ impl Analyzer {
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
             if due > now {
                 self.half_open.push_back((due, key, slot));
-            } else if let Some(flow) = self.take(slot, &key, |_| true) {
+            } else if let Some(flow) = self.remove(slot, &key, |_| true) {
                 self.report(flow, false);
             }
         }
@@ -195,10 +195,11 @@ impl Analyzer {
             }
         }
         self.totals.plain_connections += self.dropped_candidates;
+        self.count();
     }
 
     /// Sessions judged since the last call.
-    pub fn take_finished(&mut self) -> Vec<Finished> {
+    pub fn take(&mut self) -> Vec<Finished> {
         std::mem::take(&mut self.finished)
     }
 
@@ -208,16 +209,19 @@ impl Analyzer {
     }
 
     /// Counts so far.
-    pub fn totals(&self) -> Totals {
-        let mut totals = self.totals.clone();
-        totals.tcp_connections = u64::from(self.streams.count());
-        if self.evicted > 0 {
-            totals.limits_reached.push(("connections followed at once", self.evicted));
-        }
-        if self.dropped_candidates > 0 {
-            totals.limits_reached.push(("connections kept to see whether their server speaks TLS", self.dropped_candidates));
-        }
-        totals
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Brings the counts that are kept elsewhere up to date.
+    fn count(&mut self) {
+        self.totals.tcp_connections = u64::from(self.streams.count());
+        self.totals.limits_reached.clear();
+        let reached = [
+            ("connections followed at once", self.evicted),
+            ("connections kept to see whether their server speaks TLS", self.dropped_candidates),
+        ];
+        self.totals.limits_reached.extend(reached.into_iter().filter(|(_, times)| *times > 0));
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow> {
@@ -250,7 +254,7 @@ impl Analyzer {
                 self.newest = Some((*key, slot));
                 return Some(slot);
             }
-            if let Some(flow) = self.take(slot, key, |_| true) {
+            if let Some(flow) = self.remove(slot, key, |_| true) {
                 self.report(flow, true);
             }
             // What replaces it is a new connection, not a late packet of the old one.
@@ -292,7 +296,7 @@ impl Analyzer {
     }
 
     /// Takes a connection out of the table if it is still the one meant.
-    fn take(&mut self, slot: u32, key: &FlowKey, meant: impl Fn(&Flow) -> bool) -> Option<Box<Flow>> {
+    fn remove(&mut self, slot: u32, key: &FlowKey, meant: impl Fn(&Flow) -> bool) -> Option<Box<Flow>> {
         let place = self.slots.get_mut(slot as usize)?;
         if !place.as_ref().is_some_and(|flow| flow.conn.key == *key && meant(flow)) {
             return None;
@@ -316,7 +320,7 @@ impl Analyzer {
                 .or_else(|| self.dying.pop_front().map(|(_, key, slot)| (key, slot)))
                 .or_else(|| self.longest_idle());
             let Some((key, slot)) = victim else { return };
-            if let Some(flow) = self.take(slot, &key, |_| true) {
+            if let Some(flow) = self.remove(slot, &key, |_| true) {
                 self.report(flow, false);
             }
         }

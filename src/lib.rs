@@ -4,9 +4,11 @@
 pub mod analyze;
 pub mod base;
 pub mod capture;
+pub mod cli;
 pub mod decode;
 pub mod diagnose;
 pub mod prelude;
+pub mod report;
 pub mod session;
 pub mod tcp;
 pub mod tls;

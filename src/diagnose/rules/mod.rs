@@ -53,7 +53,7 @@ pub mod unexplained;
 pub mod unreachable;
 pub mod zero_window_stall;
 
-use crate::diagnose::rule::Rule;
+pub use crate::diagnose::rule::Rule;
 
 /// Every cause, in the order of the manual. The order does not decide between rules: `yields_to` does.
 pub static ALL: &[&Rule] = &[
