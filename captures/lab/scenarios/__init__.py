@@ -1,0 +1,2 @@
+"""All scenarios, in the order of the list of causes."""
+from . import clean, connect, handshake, established  # noqa: F401
