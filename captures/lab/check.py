@@ -32,7 +32,7 @@ def events(path, keylog):
         f = dict(zip(FIELDS, line.split("\t")))
         source = f"[{f['ipv6.src']}]:{f['tcp.srcport']}" if f["ipv6.src"] else f"{f['ip.src'].split(';')[0]}:{f['tcp.srcport']}"
         target = f"[{f['ipv6.dst']}]:{f['tcp.dstport']}" if f["ipv6.dst"] else f"{f['ip.dst'].split(';')[0]}:{f['tcp.dstport']}"
-        stream = found.setdefault(int(f["tcp.stream"].split(";")[0]), {"ends": {source, target}, "events": [], "again": 0, "hello": set(), "ccs": set()})
+        stream = found.setdefault(int(f["tcp.stream"].split(";")[0]), {"ends": {source, target}, "events": [], "again": 0, "prelude": False, "spoke": {}, "hello": set(), "ccs": set()})
         number = int(f["frame.number"])
         flags = f["tcp.flags.str"]
         for kind in f["tls.handshake.type"].split(";"):
@@ -40,6 +40,8 @@ def events(path, keylog):
                 stream["hello"].add((source, int(kind)))
         if f["tcp.payload"].startswith("1603") and f["tcp.payload"][10:12] == "01":
             stream["hello"].add((source, 1))  # on a port where tshark expects something else
+        if f["tcp.payload"].startswith(("434f4e4e454354", "0000000804d2162f", "323230")):  # CONNECT, SSLRequest of PostgreSQL, 220
+            stream["prelude"] = True
         if "20" in f["tls.record.content_type"].split(";"):
             stream["ccs"].add(source)
         descs = [d for d in f["tls.alert_message.desc"].split(";") if d]
@@ -47,6 +49,8 @@ def events(path, keylog):
         for level, desc in zip(levels, descs):
             what = "close_notify" if desc == "0" else "fatal" if level == "2" else "warning"
             stream["events"].append((number, source, what, int(desc)))
+        if "R" not in flags:
+            stream["spoke"][source] = number
         if "S" in flags:
             stream["events"].append((number, source, "synack" if "A" in flags else "syn", None))
         if f["tcp.analysis.retransmission"]:
@@ -75,6 +79,8 @@ def judge(line, stream):
         if value is None and (seen or (line["keylog"] and not line.get("unreadable"))):
             wrong.append(f"close_notify of the {side} is null but tshark can tell: {seen}")
     closing = [e for e in happened if e[2] in ("fin", "rst", "fatal")]
+    # A RST after which its receiver goes on talking was not heeded: not an end.
+    closing = [e for e in closing if e[2] != "rst" or stream["spoke"].get(line["client" if e[1] == "server" else "server"], 0) < e[0]]
     endings = [line["ending"], *line["ending_also"]]
     by = [line["closed_by"], *line["closed_by_also"]]
     first = closing[0] if closing else None
@@ -109,7 +115,7 @@ def judge(line, stream):
         if line["ending"] == "stall" and stream["again"] < 3:
             wrong.append("a stall with less than three retransmissions")
     kinds = {(sides[s], k) for s, k in stream["hello"]}
-    reached = "connecting"
+    reached = "tunneling" if stream["prelude"] else "connecting"
     if ("client", 1) in kinds:
         reached = "client_hello"
     if ("server", 2) in kinds:

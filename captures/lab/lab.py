@@ -379,7 +379,7 @@ def main():
     for name, size in (("small", 900), ("medium", 20000), ("big", 400000), ("huge", 4000000)):
         with open(f"{SCRATCH}/www/{name}", "wb") as out:
             out.write(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
-    have = set(t for t in ("nginx", "haproxy", "stunnel4", "gnutls-cli", "gnutls-serv", "wget", "node", "apache2", "squid", "redis-server", "postgres", "go", "java", "javac") if shutil.which(t))
+    have = set(t for t in ("nginx", "haproxy", "stunnel4", "gnutls-cli", "gnutls-serv", "wget", "node", "apache2", "squid", "redis-server", "postgres", "psql", "go", "java", "javac") if shutil.which(t))
     if "go" in have:
         subprocess.run(["go", "build", "-o", f"{SCRATCH}/peer", f"{HERE}/peers/peer.go"], check=True, env=dict(os.environ, GO111MODULE="off", GOFLAGS="", CGO_ENABLED="0"))
     if "javac" in have:
@@ -416,7 +416,9 @@ def main():
     finally:
         readme()
         lab.net.down()
-        shutil.rmtree(SCRATCH, ignore_errors=True) if "--keep" not in sys.argv else None
+        if "--keep" not in sys.argv:
+            shutil.rmtree(SCRATCH, ignore_errors=True)
+            shutil.rmtree(SCRATCH + "-pg", ignore_errors=True)
     return 1 if bad else 0
 
 

@@ -53,7 +53,7 @@ func main() {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	if mode == "get" {
-		client := &http.Client{Timeout: *timeout, Transport: &http.Transport{TLSClientConfig: config}}
+		client := &http.Client{Timeout: *timeout, Transport: &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment}}
 		answer, err := client.Get(*url)
 		if err != nil {
 			fmt.Println(err)

@@ -405,3 +405,10 @@ def unresponsive_near(lab):
     return [
         T(["path-black-hole", "client-closed-in-handshake"], "stall", "client", (False, False), "client_hello", ["undetermined", "network", "proxy"], ["client", "server"], ending_also=["fin"], by_also=["nobody", "proxy"], note="a box lets the TCP handshake through and drops every segment with data: the ClientHello is never acknowledged, however often it is sent; the server never saw it"),
     ]
+
+
+def slowly_closed(sock, wait):
+    """Reads the ClientHello and closes after a while."""
+    sock.recv(65536)
+    time.sleep(wait)
+    sock.close()
