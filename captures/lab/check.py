@@ -68,15 +68,16 @@ def judge(line, stream):
     sides = {line["client"]: "client", line["server"]: "server"}
     if set(sides) != stream["ends"]:
         return [f"stream has the ends {stream['ends']}"]
+    damaged = line.get("unreadable")
     happened = [(n, sides[s], what, desc) for n, s, what, desc in stream["events"]]
     said = {side: [n for n, s, what, _ in happened if s == side and what == "close_notify"] for side in ("client", "server")}
     for side, value in line["close_notify"].items():
         seen = bool(said[side])
-        if value is True and not seen and line["keylog"]:
+        if value is True and not seen and line["keylog"] and not damaged:
             wrong.append(f"no close_notify of the {side}")
         if value is False and seen:
             wrong.append(f"close_notify of the {side} in frame {said[side][0]}")
-        if value is None and (seen or (line["keylog"] and not line.get("unreadable"))):
+        if value is None and (seen or (line["keylog"] and not damaged)):
             wrong.append(f"close_notify of the {side} is null but tshark can tell: {seen}")
     closing = [e for e in happened if e[2] in ("fin", "rst", "fatal")]
     # A RST after which its receiver goes on talking was not heeded: not an end.
@@ -102,10 +103,10 @@ def judge(line, stream):
             real.add("close_notify")
         if not line["keylog"]:
             real.add("fatal_alert")
-        if not real & set(endings) and not {"stall", "unseen"} & set(endings):
+        if not damaged and not real & set(endings) and not {"stall", "unseen"} & set(endings):
             wrong.append(f"first close is {what} of the {side} in frame {n} ({'/'.join(sorted(real))}), truth says {endings}")
         starters = {side} | ({other} if said[other] and said[other][0] < n else set())
-        if "proxy" not in by and not starters & set(by):
+        if not damaged and "proxy" not in by and not starters & set(by):
             wrong.append(f"first close by the {side} in frame {n}, truth says {by}")
         if line["ending"] == "open":
             wrong.append(f"open, but {what} in frame {n}")
@@ -128,7 +129,7 @@ def judge(line, stream):
             ready = {"established"}
         elif line[last] in stream["ccs"]:
             ready = {"handshake", "established"}  # the Finished is encrypted
-    if not ready & {line["phase"], *line["phase_also"]}:
+    if not line.get("unreadable") and not ready & {line["phase"], *line["phase_also"]}:
         wrong.append(f"tshark sees the phase {'/'.join(ready)}, truth says {line['phase']}")
     for key, words in WORDS.items():
         values = line[key] if isinstance(line[key], list) else [line[key]]
@@ -151,8 +152,8 @@ def main():
     for line in lines:
         name = line["file"]
         if name not in cache:
-            keylog = os.path.join(CAPTURES, line["keylog"]) if line["keylog"] else None
-            cache[name] = events(os.path.join(CAPTURES, name), keylog)
+            keylog = next((other["keylog"] for other in lines if other["file"] == name and other["keylog"]), None)
+            cache[name] = events(os.path.join(CAPTURES, name), keylog and os.path.join(CAPTURES, keylog))
         for sentence in judge(line, cache[name][line["stream"]]):
             bad += 1
             print(f"{name} #{line['stream']}: {sentence}")

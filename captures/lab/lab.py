@@ -25,21 +25,21 @@ SCENARIOS = []
 ALL = ["client", "server", "proxy", "network"]
 
 
-def scenario(cause, near=False, ext="pcap", needs=(), name=None, where="c"):
-    """Marks a function as the maker of captures/<cause>[--near-miss].<ext>."""
+def scenario(cause, near=False, ext="pcap", needs=(), name=None, where="c", also=None):
+    """Marks a function as the maker of captures/<cause>[--<also>][--near-miss].<ext>."""
 
     def mark(make):
-        title = name or cause + ("--near-miss" if near else "")
+        title = name or cause + (f"--{also}" if also else "") + ("--near-miss" if near else "")
         SCENARIOS.append({"cause": cause, "near": near, "ext": ext, "needs": needs, "name": title, "make": make, "where": where})
         return make
 
     return mark
 
 
-def T(cause, ending, by, cn, phase, fault, never=None, note="", ending_also=(), by_also=(), phase_also=(), vantage=None, tested=None, near_of=None):
+def T(cause, ending, by, cn, phase, fault, never=None, note="", ending_also=(), by_also=(), phase_also=(), vantage=None, tested=None, near_of=None, unreadable=False):
     """The truth of one session. Lists are best answer first. Whom a verdict must not name is, unless said, whoever is not in fault."""
     fault = [fault] if isinstance(fault, str) else list(fault)
-    return {
+    truth = {
         "ending": ending,
         "ending_also": list(ending_also),
         "closed_by": by,
@@ -55,6 +55,9 @@ def T(cause, ending, by, cn, phase, fault, never=None, note="", ending_also=(), 
         "_tested": tested,
         "_near_of": near_of,
     }
+    if unreadable:  # the capture is damaged on purpose: tshark cannot confirm what is in it
+        truth["unreadable"] = True
+    return truth
 
 
 class Lab:
@@ -275,6 +278,16 @@ def streams(path):
     return seen
 
 
+def hellos(path):
+    """The ClientHello's random of each TCP stream, in hex."""
+    out = subprocess.run(["tshark", "-r", path, "-Y", "tls.handshake.type == 1", "-T", "fields", "-E", "occurrence=f", "-e", "tcp.stream", "-e", "tls.handshake.random"], capture_output=True, text=True).stdout
+    found = {}
+    for line in out.splitlines():
+        number, value = line.split("\t")
+        found.setdefault(int(number), value.replace(":", "").lower())
+    return found
+
+
 def build(lab, item, verbose):
     """Makes one capture; returns its truth lines."""
     lab.begin(item)
@@ -307,12 +320,14 @@ def build(lab, item, verbose):
     if len(found) != len(told):
         raise RuntimeError(f"{name}: {len(found)} streams, {len(told)} truths: {found}")
     lines = []
+    randoms = hellos(final) if keylog else {}
+    opened = open(keys).read().lower() if keylog else ""
     for number, truth in enumerate(told):
         if truth is None:
             continue
         line = {
             "file": name,
-            "keylog": keylog,
+            "keylog": keylog if randoms.get(number, "-") in opened else None,
             "cause_tested": truth.pop("_tested") or (None if item["near"] else item["cause"]),
             "near_miss_of": truth.pop("_near_of") or (item["cause"] if item["near"] else None),
             "vantage": truth.pop("_vantage") or {"c": "client", "s": "server", "p": "proxy", "r1": "router"}[item["where"]],
@@ -350,7 +365,8 @@ def readme():
             first = sessions[0]
             out.write(f"\n### {name}\n\n")
             what = f"A near miss of `{first['near_miss_of']}`: that cause must not be given. " if first["near_miss_of"] else ""
-            out.write(f"{what}Taken at the {first['vantage']}; {'keys in ' + first['keylog'] if first['keylog'] else 'no keys'}.\n\n")
+            keylog = next((line["keylog"] for line in sessions if line["keylog"]), None)
+            out.write(f"{what}Taken at the {first['vantage']}; {'keys in ' + keylog if keylog else 'no keys'}.\n\n")
             for line in sessions:
                 fault = " or ".join(line["fault"])
                 out.write(f"- `tcp.stream {line['stream']}`: {line['note']}. *{', or '.join(line['cause'])}; fault {fault}*\n")
@@ -380,11 +396,9 @@ def main():
         with open(f"{SCRATCH}/www/{name}", "wb") as out:
             out.write(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
     have = set(t for t in ("nginx", "haproxy", "stunnel4", "gnutls-cli", "gnutls-serv", "wget", "node", "apache2", "squid", "redis-server", "postgres", "psql", "go", "java", "javac") if shutil.which(t))
-    if "go" in have:
-        subprocess.run(["go", "build", "-o", f"{SCRATCH}/peer", f"{HERE}/peers/peer.go"], check=True, env=dict(os.environ, GO111MODULE="off", GOFLAGS="", CGO_ENABLED="0"))
-    if "javac" in have:
-        subprocess.run(["javac", "-d", SCRATCH, f"{HERE}/peers/Peer.java"], check=True)
-    else:
+    if "go" in have and subprocess.run(["go", "build", "-o", f"{SCRATCH}/peer", f"{HERE}/peers/peer.go"], env=dict(os.environ, GO111MODULE="off", GOFLAGS="", CGO_ENABLED="0")).returncode:
+        have.discard("go")
+    if "javac" not in have or subprocess.run(["javac", "-d", SCRATCH, f"{HERE}/peers/Peer.java"]).returncode:
         have.discard("java")
     try:
         lab = Lab()
