@@ -48,6 +48,7 @@ pub enum Side {
 
 impl FlowKey {
     /// The key of the flow from `src` to `dst`, and the way along it that leads there.
+    #[inline]
     pub fn new(src: Endpoint, dst: Endpoint) -> (FlowKey, Way) {
         if src <= dst { (FlowKey { a: src, b: dst }, Way::AtoB) } else { (FlowKey { a: dst, b: src }, Way::BtoA) }
     }

@@ -15,7 +15,7 @@ pub(super) fn causes(args: &CausesArgs, console: &mut Console<'_>) -> anyhow::Re
         (Some(text), _) => explained(text)?,
         (None, Some(name)) => manual_page(name)?,
         (None, None) => {
-            let mut page = manual::list(rules::ALL);
+            let mut page = manual::list(rules::ALL.iter().copied());
             page.push(Block::Heading("More".to_owned()));
             page.push(Block::Pair("one cause".to_owned(), "whohungup causes NAME".to_owned()));
             page.push(Block::Pair("by a message".to_owned(), "whohungup causes --error \"SSL peer shut down incorrectly\"".to_owned()));
@@ -28,7 +28,7 @@ pub(super) fn causes(args: &CausesArgs, console: &mut Console<'_>) -> anyhow::Re
 }
 
 fn manual_page(name: &str) -> anyhow::Result<Vec<Block>> {
-    let Some(rule) = rules::ALL.iter().find(|rule| rule.slug.eq_ignore_ascii_case(name)) else {
+    let Some(rule) = rules::find(&name.to_ascii_lowercase()) else {
         let near = nearest(name, rules::ALL.iter().map(|rule| rule.slug));
         let near = near.map_or("; 'whohungup causes' lists all".to_owned(), |near| format!("; did you mean '{near}'?"));
         anyhow::bail!("unknown cause '{}'{near}", printable(name, 80));

@@ -65,7 +65,7 @@ impl Feed {
             current: None,
             done: 0,
             link_types: Vec::new(),
-            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone(), ..Options::default() }),
+            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() }),
             pending: VecDeque::new(),
             finished: false,
             problems: Vec::new(),
@@ -176,7 +176,9 @@ impl Feed {
             };
             let done = self.done;
             self.progress.step(|| done + capture.position());
-            self.pending.extend(self.analyzer.take());
+            if self.analyzer.has_finished() {
+                self.pending.extend(self.analyzer.take());
+            }
             if let Some(first) = first {
                 self.link_types = capture.info().interfaces.iter().map(|interface| interface.link.0).collect();
                 self.link_types.dedup();

@@ -97,7 +97,7 @@ fn not_found(number: Option<u32>, fitting: u64, others: &[u32], feed: &Feed) -> 
 
 fn print(finished: &Finished, args: &ShowArgs, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<()> {
     let Finished { session, verdict, .. } = finished;
-    let rule = rules::ALL.iter().find(|rule| rule.slug == verdict.cause);
+    let rule = rules::find(verdict.cause);
     let page = || story::page(session, verdict, rule, feed.context());
     let text = match args.format {
         StoryFormat::Text => blocks::terminal(&page(), console.columns.min(100), console.paint(&args.looks)).into_bytes(),

@@ -35,7 +35,8 @@ pub enum Checksum {
     Bad,
     /// Left to the network card: the field holds zero or the sum of the pseudo-header alone. Not damage.
     Offloaded,
-    /// Could not be computed: the snap length cut the segment, or it is a fragment's.
+    /// Says nothing: the snap length cut the segment, it is a fragment's, or it does not fit but the segment is longer than an Ethernet
+    /// frame holds, so that the receiving card may have joined it from several and left one part's checksum.
     Unknown,
 }
 
@@ -121,7 +122,8 @@ pub struct IcmpError {
     pub way: Way,
     /// Sequence number of the quoted segment.
     pub seq: u32,
-    /// Flags of the quoted segment, where the quote is long enough to have them (ICMP guarantees only 8 bytes of TCP).
+    /// Flags of the quoted segment, where the quote reaches the end of the window field, at 16 bytes (ICMP guarantees only 8 bytes of TCP).
+    /// Exactly then Wireshark counts the connection in `tcp.stream`.
     pub flags: Option<TcpFlags>,
 }
 
@@ -141,11 +143,11 @@ pub enum UdpKind {
 pub enum Skip {
     /// A link type that is not decoded (802.11, USB …), by LINKTYPE_ number.
     LinkType(u16),
-    /// Neither IPv4 nor IPv6 (ARP, LLDP …), by EtherType where there is one.
+    /// Neither IPv4 nor IPv6 (ARP, LLDP …), by EtherType; 0 where there is none.
     NotIp(u16),
     /// Another transport protocol, by IP protocol number.
     NotTcp(u8),
-    /// A fragment held until the rest of its datagram arrives.
+    /// A fragment held until the rest of its datagram arrives. It may never.
     FragmentHeld,
     /// A fragment that could not be joined: limits, overlap, or nonsense.
     FragmentDropped,

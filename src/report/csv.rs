@@ -9,7 +9,7 @@ use crate::report::time::Stamp;
 use crate::report::wireshark::Filter;
 use crate::report::{Context, alpn, sni};
 use crate::session::Session;
-use crate::tls::{Suite, Version, community_id};
+use crate::tls::community_id;
 
 /// The columns, named as the JSON's fields.
 const HEADER: [&str; 34] = [
@@ -76,8 +76,8 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
         if session.roles_seen { "seen" } else { "guessed" }.to_owned(),
         maybe(sni(session)),
         maybe(alpn(session)),
-        session.tls.version.map_or(String::new(), |version| Version(version).to_string()),
-        session.tls.suite.map_or(String::new(), |suite| Suite(suite).to_string()),
+        session.tls.version.map_or(String::new(), |version| version.to_string()),
+        session.tls.suite.map_or(String::new(), |suite| suite.to_string()),
         session.tls.ja4.clone().unwrap_or_default(),
         Stamp::new(session.first.time).as_str().to_owned(),
         Stamp::new(session.last.time).as_str().to_owned(),

@@ -15,7 +15,7 @@ use crate::diagnose::{Alternative, Citation, Fact, RuledOut, ToldReaction, Verdi
 use crate::prelude::Story;
 use crate::report::totals::{self, Tally};
 use crate::report::wireshark::Filter;
-use crate::report::{Context, alpn, sni, time};
+use crate::report::{Context, alpn, names, sni, time};
 use crate::session::{Cap, Session};
 use crate::tls::{Suite, Version, community_id};
 
@@ -69,7 +69,7 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
             ended: Stamp(session.last.time),
             duration_s: session.duration().secs(),
             tls: TlsJson::of(session),
-            prelude: session.prelude.as_deref().map(PreludeJson::of),
+            prelude: session.prelude.as_deref().and_then(PreludeJson::of),
             bytes: PairJson::of(&session.sides, |side| side.bytes),
             packets: PairJson::of(&session.sides, |side| side.packets),
             phase: session.phase.name(),
@@ -229,8 +229,8 @@ impl<'a> TlsJson<'a> {
     fn of(session: &'a Session) -> Option<TlsJson<'a>> {
         let tls = &session.tls;
         tls.seen.then(|| TlsJson {
-            version: tls.version.map(|version| Shown(Version(version))),
-            cipher: tls.suite.map(|suite| Shown(Suite(suite))),
+            version: tls.version.map(Shown),
+            cipher: tls.suite.map(Shown),
             sni: sni(session),
             alpn: alpn(session),
             ja4: tls.ja4.as_deref(),
@@ -239,14 +239,31 @@ impl<'a> TlsJson<'a> {
     }
 }
 
+/// What was spoken before TLS: the protocol that leads to it, or failed to, and those around it.
 #[derive(Serialize)]
 struct PreludeJson<'a> {
-    protocol: &'a str,
+    protocol: &'static str,
+    state: &'static str,
+    refusal: Option<&'static str>,
+    code: Option<u32>,
+    target: Option<&'a str>,
+    reply: Option<&'a str>,
+    inside: Vec<&'static str>,
 }
 
 impl<'a> PreludeJson<'a> {
-    fn of(_story: &'a Story) -> PreludeJson<'a> {
-        PreludeJson { protocol: "" }
+    fn of(story: &'a Story) -> Option<PreludeJson<'a>> {
+        let talk = story.talk()?;
+        let (state, refusal, code) = names::state(talk.state);
+        Some(PreludeJson {
+            protocol: talk.protocol.name(),
+            state,
+            refusal,
+            code: code.or(talk.last_reply.as_ref().and_then(|reply| reply.code)),
+            target: story.target(),
+            reply: talk.last_reply.as_ref().map(|reply| reply.text.as_str()),
+            inside: story.talks.iter().rev().skip(1).rev().map(|talk| talk.protocol.name()).collect(),
+        })
     }
 }
 

@@ -1,32 +1,39 @@
 //! The manual of causes for a terminal: the rules' own doc comments, as pages and as a list.
 
-use crate::diagnose::rules::Rule;
+use crate::diagnose::Rule;
 use crate::report::blocks::Block;
+use crate::report::text::sentence;
 
 /// The page of one cause.
 pub fn page(rule: &Rule) -> Vec<Block> {
     let mut out = vec![
         Block::Title(rule.slug.to_owned()),
-        Block::Lead(crate::report::text::sentence(rule.summary)),
+        Block::Lead(sentence(rule.summary)),
         Block::Pair("usual fault".to_owned(), rule.usual_fault.to_owned()),
-        Block::Pair("group".to_owned(), rule.group.to_owned()),
+        Block::Pair("group".to_owned(), rule.group.name().to_owned()),
     ];
-    out.extend(blocks(rule.manual));
+    out.extend(blocks(body(&rule.manual())));
     out
 }
 
 /// All causes by group.
 pub fn list<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Vec<Block> {
     let mut out = Vec::new();
-    let mut group = "";
+    let mut rules: Vec<&Rule> = rules.into_iter().collect();
+    rules.sort_by_key(|rule| rule.group);
+    let mut group = None;
     for rule in rules {
-        if rule.group != group {
-            group = rule.group;
-            out.push(Block::Heading(crate::report::text::sentence(group).trim_end_matches('.').to_owned()));
+        if group.replace(rule.group) != Some(rule.group) {
+            out.push(Block::Heading(sentence(rule.group.name()).trim_end_matches('.').to_owned()));
         }
         out.push(Block::Pair(rule.slug.to_owned(), format!("{} [{}]", rule.summary, rule.usual_fault)));
     }
     out
+}
+
+/// A manual without its first paragraph, which repeats name and summary.
+fn body(manual: &str) -> &str {
+    manual.find("\n#").and_then(|heading| manual.get(heading..)).unwrap_or(manual)
 }
 
 /// The text under one heading of a manual, without the heading; empty where there is none.

@@ -7,6 +7,7 @@ pub mod incidents;
 pub mod json;
 pub mod manual;
 pub mod markdown;
+pub(crate) mod names;
 pub mod story;
 pub mod table;
 pub mod text;

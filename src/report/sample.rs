@@ -1,7 +1,5 @@
 //! Hand-built sessions and verdicts for the tests of the reports.
 
-use std::sync::Arc;
-
 use crate::base::{At, Endpoint, PerSide, Side, Span, Time, Way};
 use crate::diagnose::{Alternative, Citation, Confidence, Fact, Fault, Impact, RuledOut, ToldReaction, Verdict};
 use crate::report::Context;
@@ -9,7 +7,7 @@ use crate::report::time::Clock;
 use crate::session::{
     Act, ActKind, CloseNotify, ClosedBy, Closing, Ending, Event, Opening, Phase, Session, SideFacts, Timeline, TlsFacts, What,
 };
-use crate::tls::ClientHello;
+use crate::tls::{ClientHello, Suite, Version};
 
 /// 2026-11-20T14:03:02.114203Z.
 pub(crate) const START: Time = Time::from_nanos(1_795_183_382_114_203_000);
@@ -52,8 +50,8 @@ fn session(stream: u32, sni: &str) -> Session {
             client_hello: Some(hello(sni)),
             client_hello_at: Some(at(2904, 13)),
             client_hello_segments: 1,
-            version: Some(0x0304),
-            suite: Some(0x1301),
+            version: Some(Version::TLS13),
+            suite: Some(Suite(0x1301)),
             ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()),
             ..TlsFacts::default()
         },
@@ -66,6 +64,7 @@ fn session(stream: u32, sni: &str) -> Session {
         icmp: Vec::new(),
         timeline: Timeline::default(),
         caps: Vec::new(),
+        client_way: crate::base::FlowKey::new(end("10.0.0.12", 51_544), end("203.0.113.7", 443)).1,
     }
 }
 
@@ -105,7 +104,7 @@ fn root(frame: u32, millis: i64, side: Side, what: ActKind) -> Closing {
 pub(crate) fn idle_timeout() -> (Session, Verdict) {
     let mut s = session(17, "api.example.com");
     s.closing = root(3312, 60_020, Side::Server, ActKind::Fin);
-    let (out, back) = client_way(&s);
+    let (out, back) = (s.client_way, s.client_way.opposite());
     s.timeline = events(&[
         (2901, 0, 2901, 0, out, What::Syn(1)),
         (2902, 12, 2902, 12, back, What::SynAck),
@@ -187,14 +186,8 @@ pub(crate) fn hostile() -> (Session, Verdict) {
     (s, v)
 }
 
-/// The way the client sends, and the other one.
-fn client_way(s: &Session) -> (Way, Way) {
-    let (_, way) = crate::base::FlowKey::new(s.ends.client, s.ends.server);
-    (way, way.opposite())
-}
-
 /// A ClientHello that asks for `name` (RFC 8446 section 4.1.2, RFC 6066 section 3), read by the real parser.
-fn hello(name: &str) -> Arc<ClientHello> {
+fn hello(name: &str) -> Box<ClientHello> {
     let short = |len: usize| u16::try_from(len).unwrap().to_be_bytes();
     let mut body = vec![3, 3];
     body.extend([7; 32]);
@@ -206,5 +199,5 @@ fn hello(name: &str) -> Arc<ClientHello> {
     body.push(0);
     body.extend(short(name.len()));
     body.extend(name.as_bytes());
-    Arc::new(ClientHello::parse(&body))
+    Box::new(ClientHello::parse(&body))
 }

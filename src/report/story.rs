@@ -1,15 +1,14 @@
 //! One session's story: the verdict, the frames that prove it, what was ruled out, what to do, and everything that happened.
 
-use crate::base::{At, Side, printable};
-use crate::diagnose::rules::Rule;
-use crate::diagnose::{Fact, Fault, Impact, Verdict};
+use crate::base::{At, Side, Time, printable};
+use crate::diagnose::{Fact, Fault, Impact, Rule, Verdict};
 use crate::report::blocks::Block;
 use crate::report::text::{count, grouped, sentence, shown};
-use crate::report::time::lasting;
+use crate::report::time::{Stamp, lasting};
 use crate::report::wireshark::Filter;
-use crate::report::{Context, alpn, errors, manual, sni, timeline};
+use crate::report::{Context, alpn, errors, manual, names, sni, timeline};
 use crate::session::{Cap, CloseNotify, ClosedBy, Ending, Session};
-use crate::tls::{Suite, Version, community_id};
+use crate::tls::community_id;
 
 /// The story as a page. `rule` is the manual's page on the cause, where there is one.
 pub fn page(session: &Session, verdict: &Verdict, rule: Option<&Rule>, context: &Context) -> Vec<Block> {
@@ -103,7 +102,7 @@ fn doubts(out: &mut Vec<Block>, verdict: &Verdict) {
 }
 
 fn advice(out: &mut Vec<Block>, verdict: &Verdict, rule: Option<&Rule>) {
-    let general = rule.map(|rule| manual::blocks(manual::section(rule.manual, "What to do"))).unwrap_or_default();
+    let general = rule.map(|rule| manual::blocks(manual::section(&rule.manual(), "What to do"))).unwrap_or_default();
     if verdict.advice.is_empty() && general.is_empty() {
         return;
     }
@@ -144,11 +143,16 @@ fn data(out: &mut Vec<Block>, session: &Session) {
     out.push(Block::Heading("The session".to_owned()));
     let mut pair = |label: &str, text: String| out.push(Block::Pair(label.to_owned(), text));
     let tls = &session.tls;
-    let version = tls.version.map(|version| Version(version).to_string());
-    let suite = tls.suite.map(|suite| Suite(suite).to_string());
+    let version = tls.version.map(|version| version.to_string());
+    let suite = tls.suite.map(|suite| suite.to_string());
     let negotiated: Vec<String> = version.into_iter().chain(suite).chain(tls.resumed.then(|| "resumed".to_owned())).collect();
     if !negotiated.is_empty() {
         pair("TLS", negotiated.join(", "));
+    }
+    for talk in session.prelude.iter().flat_map(|story| &story.talks) {
+        let target = talk.target.as_ref().map_or(String::new(), |target| format!(" to {}", printable(target, 100)));
+        let reply = talk.last_reply.as_ref().map_or(String::new(), |reply| format!(" (\"{}\")", printable(&reply.text, 100)));
+        pair("before TLS", format!("{}{target}: {}{reply}", talk.protocol.name(), names::outcome(talk.state)));
     }
     if let Some(name) = sni(session) {
         pair("server name", printable(&name, 253));
@@ -160,6 +164,9 @@ fn data(out: &mut Vec<Block>, session: &Session) {
         if let Some(hash) = hash {
             pair(label, printable(hash, 80));
         }
+    }
+    for line in certificate(session).into_iter().flatten() {
+        pair("certificate", line);
     }
     pair("Community ID", community_id(session.ends.client, session.ends.server));
     for side in Side::BOTH {
@@ -175,6 +182,35 @@ fn data(out: &mut Vec<Block>, session: &Session) {
     if !rtts.is_empty() {
         pair("round trip", format!("from the capture point: {}", rtts.join(", ")));
     }
+}
+
+/// The server's certificate in a few lines, where it was sent in clear (up to TLS 1.2).
+fn certificate(session: &Session) -> Option<Vec<String>> {
+    let chain = session.tls.certificates.as_ref()?;
+    let leaf = chain.leaf.as_ref().filter(|leaf| leaf.readable)?;
+    let day = |seconds: i64| {
+        Stamp::new(Time::from_nanos(seconds.saturating_mul(1_000_000_000))).as_str().get(..10).unwrap_or_default().to_owned()
+    };
+    let own = if leaf.self_signed { ", self-signed" } else { "" };
+    let mut lines = vec![
+        format!("{}{own}", shown(&leaf.subject)),
+        format!(
+            "valid from {} to {}; chain of {}",
+            day(leaf.not_before),
+            day(leaf.not_after),
+            count(chain.count.into(), "certificate", "certificates")
+        ),
+    ];
+    if !leaf.self_signed {
+        lines.push(format!("issued by {}", shown(&leaf.issuer)));
+    }
+    if !leaf.dns_names.is_empty() {
+        const FEW: usize = 8;
+        let names: Vec<String> = leaf.dns_names.iter().take(FEW).map(|name| printable(name, 80)).collect();
+        let more = if leaf.dns_names.len() > FEW { format!(" and {} more", leaf.dns_names.len() - FEW) } else { String::new() };
+        lines.push(format!("for {}{more}", names.join(", ")));
+    }
+    Some(lines)
 }
 
 fn ended_by(verdict: &Verdict) -> String {
@@ -254,7 +290,7 @@ mod tests {
     use crate::report::text::{Paint, width};
 
     fn story(sample: &(Session, Verdict), columns: usize) -> String {
-        let rule = rules::ALL.iter().find(|rule| rule.slug == sample.1.cause);
+        let rule = rules::find(sample.1.cause);
         terminal(&page(&sample.0, &sample.1, rule, &sample::context()), columns, Paint::default())
     }
 
@@ -299,7 +335,7 @@ mod tests {
     #[test]
     fn hostile_text_is_shown_harmless() {
         let (session, verdict) = sample::hostile();
-        let rule = rules::ALL.iter().find(|rule| rule.slug == verdict.cause);
+        let rule = rules::find(verdict.cause);
         let blocks = page(&session, &verdict, rule, &sample::context());
         let text = terminal(&blocks, 100, Paint::default());
         assert!(!text.contains(['\x1b', '\r', '\u{202e}']), "{text}");
@@ -313,7 +349,7 @@ mod tests {
     #[ignore = "for the eye: cargo test --lib look_at_the_story -- --ignored --nocapture"]
     fn look_at_the_story() {
         for sample in [sample::idle_timeout(), sample::refused_hello(3, 0)] {
-            let rule = rules::ALL.iter().find(|rule| rule.slug == sample.1.cause);
+            let rule = rules::find(sample.1.cause);
             let blocks = page(&sample.0, &sample.1, rule, &sample::context());
             println!("{}\n=====\n{}\n=====", terminal(&blocks, 80, Paint::new(true)), markdown(&blocks));
         }

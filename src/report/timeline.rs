@@ -1,6 +1,6 @@
 //! The timeline of a session as lines: frames, times from its start, silences, and what was left out.
 
-use crate::base::{At, FlowKey, GapReason, Side, Span, Time};
+use crate::base::{At, GapReason, Side, Span, Time};
 use crate::decode::IcmpKind;
 use crate::report::Context;
 use crate::report::text::{count, grouped, width};
@@ -13,7 +13,6 @@ const SILENCE: Span = Span::from_secs(1);
 
 /// The events of `session`, one line each.
 pub(crate) fn lines(session: &Session, context: &Context) -> Vec<String> {
-    let (_, client_way) = FlowKey::new(session.ends.client, session.ends.server);
     let rows: Vec<(String, String)> = session.timeline.iter().map(|event| (since(event.at.time, session), frames(event))).collect();
     let time_size = rows.iter().map(|(time, _)| width(time)).max().unwrap_or(0);
     let frame_size = rows.iter().map(|(_, frames)| width(frames)).max().unwrap_or(0);
@@ -34,7 +33,7 @@ pub(crate) fn lines(session: &Session, context: &Context) -> Vec<String> {
                 out.push(format!("{indent}… from here on in {} …", crate::report::text::shown(context.file(event.at))));
             }
         }
-        let sender = if event.way == client_way { Side::Client } else { Side::Server };
+        let sender = if event.way == session.client_way { Side::Client } else { Side::Server };
         out.push(format!("{time:>time_size$}  {frames:>frame_size$}  {}  {}", sender.name(), what(&event.what)));
         heard = Some(heard.map_or(event.until, |heard| if heard.time > event.until.time { heard } else { event.until }));
     }

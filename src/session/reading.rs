@@ -11,7 +11,6 @@ use crate::tls::{Sniff, looks_like_tls};
 const PLAIN_KEPT: usize = 160;
 
 /// Reads both directions.
-#[derive(Debug)]
 pub struct Reading {
     /// The TLS in them, once there is some.
     pub tls: Option<Box<Tracker>>,
@@ -42,6 +41,12 @@ enum Mode {
     Tls,
     /// Neither.
     Plain,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").field("tls", &self.tls).field("plain", &self.plain).field("modes", &self.modes).finish_non_exhaustive()
+    }
 }
 
 impl Mode {

@@ -57,11 +57,6 @@ impl Assembler {
         self.held.front().map(|held| held.offset)
     }
 
-    /// One past the last held byte.
-    pub fn end(&self) -> Option<u64> {
-        self.held.back().map(Held::end)
-    }
-
     /// Holds `bytes` at `offset`; of bytes already held the first copy stays.
     pub fn hold(&mut self, at: At, offset: u64, bytes: &[u8], cut: u64, room: usize) -> Hold {
         if bytes.len() > room {

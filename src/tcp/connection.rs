@@ -364,7 +364,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     let cut = u64::from(len) - captured.len() as u64;
     if ahead > 0 {
         let room = limits.reorder_flow.saturating_sub(half.held()).min(room);
-        let held = half.ahead.get_or_insert_default();
+        let held = half.ahead.get_or_insert_with(Box::<Assembler>::default);
         match held.hold(segment.at, offset, captured, cut, room) {
             Hold::Kept => {}
             Hold::Conflict => half.conflicts = half.conflicts.saturating_add(1),
@@ -454,15 +454,4 @@ fn finish(half: &mut Half, peer: &Half, segment: &Segment<'_>) -> (bool, bool) {
         half.max = after;
     }
     (true, false)
-}
-
-/// The holder of out-of-order data, made on demand.
-trait GetOrInsertDefault {
-    fn get_or_insert_default(&mut self) -> &mut Assembler;
-}
-
-impl GetOrInsertDefault for Option<Box<Assembler>> {
-    fn get_or_insert_default(&mut self) -> &mut Assembler {
-        self.get_or_insert_with(Box::default)
-    }
 }

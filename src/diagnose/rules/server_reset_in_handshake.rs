@@ -65,7 +65,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::Session;
 
 /// The cause.
 pub static RULE: Rule = Rule {
