@@ -91,7 +91,8 @@ pub struct Chain {
     pub count: u32,
     /// Each certificate read is issued by the subject of the next (RFC 5246 section 7.4.2).
     pub in_order: bool,
-    /// The leaf's issuer is among the others, or the leaf is self-signed. If not, clients without that intermediate certificate fail.
+    /// The leaf's issuer is among the others, or the leaf is self-signed. If not, either an intermediate certificate is missing, and clients
+    /// that have not got it from elsewhere fail; or the issuer is a root, which need not be sent.
     pub issuer_present: bool,
     /// The message's own lengths do not add up.
     pub malformed: bool,

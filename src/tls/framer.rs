@@ -71,8 +71,11 @@ pub struct Framer {
     left: u16,
     /// Sealed records up to this length are kept and handed out.
     hold: u16,
-    header: [u8; 5],
-    /// How much of `header` is there.
+    /// The header of the record being read, as far as it is there.
+    typ: ContentType,
+    version: Version,
+    len: u16,
+    /// How many bytes of the header are there.
     have: u8,
     mode: Mode,
     /// The first half of an alert.
@@ -124,16 +127,6 @@ struct Held {
     body: Vec<u8>,
 }
 
-/// What reading a little further came to.
-enum Step<'a> {
-    /// This.
-    Unit(Unit<'a>),
-    /// Nothing yet, go on.
-    Again,
-    /// The piece is used up.
-    Dry,
-}
-
 impl Framer {
     /// A framer for a direction seen from its first byte, or from the first byte of TLS in it.
     pub fn new(limits: &Limits) -> Framer {
@@ -145,7 +138,9 @@ impl Framer {
             limit: u32::try_from(limits.handshake_flow).unwrap_or(u32::MAX),
             left: 0,
             hold: 0,
-            header: [0; 5],
+            typ: ContentType(0),
+            version: Version(0),
+            len: 0,
             have: 0,
             mode: Mode::Header,
             half_alert: None,
@@ -210,20 +205,19 @@ impl Framer {
 
     /// The record that has begun and is not complete. `None` at a record boundary, and wherever boundaries are unknown.
     pub fn in_record(&self) -> Option<Partial> {
-        let seen = self.header.get(..self.have.into())?;
+        let header = self.header();
+        let seen = header.get(..self.have.into())?;
         if seen.is_empty() || flaw(seen).is_some() || self.is_lost() || self.is_broken() {
             return None;
         }
-        let [typ, major, minor, high, low] = self.header;
-        let len = u16::from_be_bytes([high, low]);
         let complete = self.have == 5;
         Some(Partial {
             start: self.start,
             offset: self.offset,
-            typ: ContentType(typ),
-            version: (self.have >= 3).then_some(Version(u16::from_be_bytes([major, minor]))),
-            need: complete.then_some(len),
-            have: if complete { len.saturating_sub(self.left) } else { self.have.into() },
+            typ: self.typ,
+            version: (self.have >= 3).then_some(self.version),
+            need: complete.then_some(self.len),
+            have: if complete { self.len.saturating_sub(self.left) } else { self.have.into() },
         })
     }
 
@@ -232,86 +226,116 @@ impl Framer {
         self.held.as_ref()?.message.as_ref().map(Assembly::partial)
     }
 
+    /// The beginning of that message's body, up to the first hole in it. A hello that never gets complete still says much.
+    pub fn message_so_far(&self) -> &[u8] {
+        self.held.as_ref().and_then(|held| held.message.as_ref()).map_or(&[], |message| &message.bytes)
+    }
+
     /// The next unit, or `None` once `input` is used up.
     pub fn next<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
-        if let Some((len, why)) = input.gap.take() {
+        if let Some((len, why)) = input.gap {
+            if let Some(unit) = self.give_up_message(input, len) {
+                return Some(unit);
+            }
+            input.gap = None;
             return Some(self.gap(input, len, why));
         }
         loop {
-            let step = match self.mode {
-                Mode::Header => self.header(input),
+            // Each of these takes bytes, or changes the mode, or has all it can get.
+            let unit = match self.mode {
+                Mode::Header => self.read_header(input),
+                Mode::Count => self.count(input),
                 Mode::Messages => self.messages(input),
                 Mode::Alerts => self.alerts(input),
                 Mode::Keep => self.keep(input),
-                Mode::Count => self.count(input),
                 Mode::Sslv2 => self.sslv2(input),
                 Mode::Hunt => self.hunt(input),
                 Mode::Try => self.follow(input),
                 Mode::Dead => {
                     input.take(usize::MAX);
-                    Step::Dry
+                    None
                 }
             };
-            match step {
-                Step::Unit(unit) => return Some(unit),
-                Step::Again => {}
-                Step::Dry => return None,
+            let record_ends = self.left == 0 && !matches!(self.mode, Mode::Header | Mode::Hunt | Mode::Dead);
+            if unit.is_some() || (input.rest.is_empty() && !record_ends) {
+                return unit;
             }
         }
     }
 
-    fn header<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
-        if input.rest.is_empty() {
-            return Step::Dry;
-        }
-        let piece = *input;
+    fn header(&self) -> [u8; 5] {
+        let [major, minor] = self.version.0.to_be_bytes();
+        let [high, low] = self.len.to_be_bytes();
+        [self.typ.0, major, minor, high, low]
+    }
+
+    fn set_header(&mut self, [typ, major, minor, high, low]: [u8; 5]) {
+        self.typ = ContentType(typ);
+        self.version = Version(u16::from_be_bytes([major, minor]));
+        self.len = u16::from_be_bytes([high, low]);
+    }
+
+    fn read_header<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         if self.have == 0 {
+            if input.rest.is_empty() {
+                return None;
+            }
             self.start = input.at;
             self.offset = input.offset;
             if let Some(&header) = input.rest.first_chunk::<5>()
                 && flaw(&header).is_none()
             {
                 input.take(5);
-                self.header = header;
+                self.set_header(header);
                 self.have = 5;
-                return self.begin();
+                self.begin();
+                return None;
             }
         }
-        // Split over pieces, or impossible: byte by byte, to say so at the first byte that proves it.
-        while let Some(slot) = self.header.get_mut(usize::from(self.have)) {
-            let [byte] = *input.take(1) else { return Step::Dry };
+        self.read_odd_header(input)
+    }
+
+    /// A header split over pieces, or none at all: byte by byte, to say so at the first byte that proves it.
+    fn read_odd_header<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        let piece = *input;
+        let mut header = self.header();
+        while let Some(slot) = header.get_mut(usize::from(self.have)) {
+            let [byte] = *input.take(1) else { return None };
             *slot = byte;
             self.have += 1;
-            let seen = self.header.get(..usize::from(self.have)).unwrap_or(&self.header);
+            self.set_header(header);
+            let seen = header.get(..usize::from(self.have)).unwrap_or(&header);
             let Some(why) = flaw(seen) else { continue };
             if self.records == 0 && !self.doubt && sslv2_hello(seen) {
                 continue;
             }
-            return self.broken(piece, input, why);
+            return Some(self.broken(piece, input, why));
         }
-        if flaw(&self.header).is_none() { self.begin() } else { self.begin_sslv2() }
+        match flaw(&header) {
+            None => self.begin(),
+            Some(_) => self.begin_sslv2(),
+        }
+        None
     }
 
     /// The header is complete.
-    fn begin<'a>(&mut self) -> Step<'a> {
-        let [typ, _, _, high, low] = self.header;
-        let len = u16::from_be_bytes([high, low]);
+    fn begin(&mut self) {
+        let len = self.len;
         self.left = len;
         self.with_hole = false;
         self.astray = false;
-        self.mode = match ContentType(typ) {
+        self.mode = match self.typ {
             // Four bytes are shorter than any protection makes an alert, so these are in clear even in a sealed direction.
             ContentType::ALERT if len <= 4 => Mode::Alerts,
             ContentType::HANDSHAKE if !self.sealed => Mode::Messages,
-            typ if (1..=self.hold).contains(&len) && self.hides(typ, len) => Mode::Keep,
+            _ if (1..=self.hold).contains(&len) && self.hides() => Mode::Keep,
             _ => Mode::Count,
         };
-        Step::Again
     }
 
-    /// Whether a record of this type and length, in this direction, is encrypted.
-    fn hides(&self, typ: ContentType, len: u16) -> bool {
-        typ == ContentType::APPLICATION_DATA || (self.sealed && !(typ == ContentType::CHANGE_CIPHER_SPEC && len == 1))
+    /// Whether the record is encrypted.
+    fn hides(&self) -> bool {
+        self.typ == ContentType::APPLICATION_DATA || (self.sealed && !(self.typ == ContentType::CHANGE_CIPHER_SPEC && self.len == 1))
     }
 
     /// Takes what `input` has of the body.
@@ -326,38 +350,30 @@ impl Framer {
     }
 
     /// The record is complete.
-    fn finish<'a>(&mut self, input: &Input<'a>, body: Body<'a>) -> Step<'a> {
-        let [typ, major, minor, high, low] = self.header;
+    fn finish<'a>(&mut self, input: &Input<'a>, body: Body<'a>) -> Option<Unit<'a>> {
         self.mode = Mode::Header;
         self.have = 0;
         self.records += 1;
         self.unproven = self.unproven.saturating_sub(1);
-        let head = RecordHead {
-            extent: self.extent(input),
-            typ: ContentType(typ),
-            version: Version(u16::from_be_bytes([major, minor])),
-            len: u16::from_be_bytes([high, low]),
-            with_hole: self.with_hole,
-        };
-        Step::Unit(Unit::Record { head, body })
+        let head =
+            RecordHead { extent: self.extent(input), typ: self.typ, version: self.version, len: self.len, with_hole: self.with_hole };
+        Some(Unit::Record { head, body })
     }
 
-    fn count<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    fn count<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         self.take_body(input);
         if self.left > 0 {
-            return Step::Dry;
+            return None;
         }
-        let [typ, _, _, high, low] = self.header;
-        let (typ, len) = (ContentType(typ), u16::from_be_bytes([high, low]));
-        let body = match typ {
-            _ if self.hides(typ, len) => Body::Sealed(None),
-            ContentType::CHANGE_CIPHER_SPEC if len == 1 => Body::Read,
+        let body = match self.typ {
+            _ if self.hides() => Body::Sealed(None),
+            ContentType::CHANGE_CIPHER_SPEC if self.len == 1 => Body::Read,
             _ => Body::Unread,
         };
         self.finish(input, body)
     }
 
-    fn keep<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    fn keep<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         let part = self.take_body(input);
         let bytes = match &mut self.held {
             None if self.left == 0 => Cow::Borrowed(part),
@@ -365,7 +381,7 @@ impl Framer {
                 let held = held.get_or_insert_default();
                 held.body.extend_from_slice(part);
                 if self.left > 0 {
-                    return Step::Dry;
+                    return None;
                 }
                 Cow::Owned(self.take_held_body())
             }
@@ -373,21 +389,21 @@ impl Framer {
         self.finish(input, Body::Sealed(Some(bytes)))
     }
 
-    fn alerts<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    fn alerts<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         if self.left == 0 {
             return self.finish(input, Body::Read);
         }
-        let [byte] = *input.take(1) else { return Step::Dry };
+        let [byte] = *input.take(1) else { return None };
         self.left -= 1;
         let Some(level) = self.half_alert.take() else {
             self.half_alert = Some(byte);
-            return Step::Again;
+            return None;
         };
         let alert = Alert { level: AlertLevel(level), description: AlertDescription(byte) };
-        Step::Unit(Unit::Alert { extent: self.extent(input), alert })
+        Some(Unit::Alert { extent: self.extent(input), alert })
     }
 
-    fn messages<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    fn messages<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         if self.held.as_ref().and_then(|h| h.message.as_ref()).is_some_and(Assembly::is_complete) {
             // A hole took the rest of it.
             return self.emit_message(input);
@@ -397,11 +413,11 @@ impl Framer {
             return self.finish(input, body);
         }
         if input.rest.is_empty() {
-            return Step::Dry;
+            return None;
         }
         if self.astray {
             self.take_body(input);
-            return Step::Again;
+            return None;
         }
         let window = input.rest.get(..self.left.into()).unwrap_or(input.rest);
         let held = match &mut self.held {
@@ -418,42 +434,42 @@ impl Framer {
                 held
             }
         };
-        let Some(message) = &mut held.message else { return Step::Dry };
+        let Some(message) = &mut held.message else { return None };
         let (used, fed) = message.feed(window, self.limit, self.doubt);
         input.take(used);
         self.left -= used as u16; // never more than the window
         match fed {
-            Fed::All => Step::Again,
+            Fed::All => None,
             Fed::Complete => self.emit_message(input),
             Fed::Implausible => {
                 self.take_message();
                 self.astray = true;
-                Step::Again
+                None
             }
         }
     }
 
     /// A message that lies wholly in this piece and this record.
-    fn whole_message<'a>(&mut self, input: &mut Input<'a>, typ: HandshakeType, bytes: &'a [u8]) -> Step<'a> {
+    fn whole_message<'a>(&mut self, input: &mut Input<'a>, typ: HandshakeType, bytes: &'a [u8]) -> Option<Unit<'a>> {
         if self.doubt && !plausible(typ, bytes.len()) {
             self.astray = true;
-            return Step::Again;
+            return None;
         }
         let (start, offset) = (input.at, input.offset);
         let taken = input.take(4 + bytes.len()).len();
         self.left -= taken as u16; // the message lies inside the record
         let extent = Extent { start, end: start, offset, end_offset: input.offset };
-        Step::Unit(Unit::Handshake(Message { extent, typ, bytes: Cow::Borrowed(bytes) }))
+        Some(Unit::Handshake(Message { extent, typ, bytes: Cow::Borrowed(bytes) }))
     }
 
     /// The message in progress is complete.
-    fn emit_message<'a>(&mut self, input: &Input<'a>) -> Step<'a> {
-        let Some(message) = self.take_message() else { return Step::Again };
-        let partial = message.partial();
-        let extent = Extent { start: partial.start, end: input.at, offset: partial.offset, end_offset: input.offset };
-        Step::Unit(match message.unread {
-            Some(why) => Unit::HandshakeUnread { extent, typ: partial.typ, len: partial.have, why },
-            None => Unit::Handshake(Message { extent, typ: partial.typ, bytes: Cow::Owned(message.bytes) }),
+    fn emit_message<'a>(&mut self, input: &Input<'a>) -> Option<Unit<'a>> {
+        let message = self.take_message()?;
+        let PartialMessage { start, offset, typ, need, .. } = message.partial();
+        let extent = Extent { start, end: input.at, offset, end_offset: input.offset };
+        Some(match message.unread {
+            Some(why) => Unit::HandshakeUnread { extent, typ, len: need?, why, head: message.bytes },
+            None => Unit::Handshake(Message { extent, typ, bytes: Cow::Owned(message.bytes) }),
         })
     }
 
@@ -477,29 +493,28 @@ impl Framer {
     }
 
     /// An SSLv2 record header: two bytes of length, then the message of which the header has held the first three bytes.
-    fn begin_sslv2<'a>(&mut self) -> Step<'a> {
-        let [high, low, message @ ..] = self.header;
+    fn begin_sslv2(&mut self) {
+        let [high, low, message @ ..] = self.header();
         self.left = (u16::from_be_bytes([high, low]) & 0x7fff).saturating_sub(message.len() as u16);
         self.held.get_or_insert_default().body.extend_from_slice(&message);
         self.mode = Mode::Sslv2;
-        Step::Again
     }
 
-    fn sslv2<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    fn sslv2<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         let part = self.take_body(input);
         self.held.get_or_insert_default().body.extend_from_slice(part);
         if self.left > 0 {
-            return Step::Dry;
+            return None;
         }
         let bytes = self.take_held_body();
         self.mode = Mode::Header;
         self.have = 0;
-        Step::Unit(Unit::Sslv2ClientHello { extent: self.extent(input), bytes })
+        Some(Unit::Sslv2ClientHello { extent: self.extent(input), bytes })
     }
 
     /// `piece` is the input as it was before any of this header was taken from it.
-    fn broken<'a>(&mut self, piece: Input<'a>, input: &mut Input<'a>, why: Flaw) -> Step<'a> {
-        let mut header = self.header;
+    fn broken<'a>(&mut self, piece: Input<'a>, input: &mut Input<'a>, why: Flaw) -> Unit<'a> {
+        let mut header = self.header();
         header.iter_mut().skip(self.have.into()).for_each(|byte| *byte = 0);
         let unit = Unit::Broken {
             at: self.start,
@@ -520,7 +535,7 @@ impl Framer {
         } else {
             self.mode = Mode::Dead;
         }
-        Step::Unit(unit)
+        unit
     }
 }
 

@@ -107,9 +107,9 @@ pub(super) struct Assembly {
     have: u8,
     /// Bytes of the body the stream has had.
     got: u32,
-    /// Why the body is not kept, where it is not.
+    /// Why the body is not kept further, where it is not.
     pub(super) unread: Option<Unread>,
-    /// The body so far; empty where it is not kept.
+    /// The body so far, or up to the first hole; empty where the message is too long.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -174,8 +174,7 @@ impl Assembly {
         let inside = self.have == 4 && u32::from(len) <= self.need().saturating_sub(self.got);
         if inside {
             self.got += u32::from(len);
-            self.bytes = Vec::new();
-            self.unread = Some(Unread::Hole);
+            self.unread = self.unread.or(Some(Unread::Hole));
         }
         inside
     }

@@ -133,7 +133,7 @@ pub struct Message<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
-/// Why the bytes of a handshake message were not kept.
+/// Why the body of a handshake message could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unread {
     /// It is longer than [`Limits::handshake_flow`](crate::base::Limits::handshake_flow).
@@ -158,16 +158,18 @@ pub enum Flaw {
 pub enum Unit<'a> {
     /// A handshake message in clear. It comes before the record in which it ends.
     Handshake(Message<'a>),
-    /// A handshake message in clear whose body was not kept.
+    /// A handshake message in clear whose body could not be had.
     HandshakeUnread {
-        /// Where it lies.
+        /// Where it lies; up to the hole, where the hole reaches beyond the message.
         extent: Extent,
         /// Handshake type.
         typ: HandshakeType,
-        /// Length of its body.
+        /// Length of its body, from its header.
         len: u32,
         /// Why.
         why: Unread,
+        /// The body up to the hole; empty where the message is too long.
+        head: Vec<u8>,
     },
     /// An alert in clear: a record this short cannot be an encrypted one. It comes before its record.
     Alert {
@@ -267,6 +269,7 @@ pub struct PartialMessage {
 pub(super) const MAX_BODY: u16 = 16_384 + 2_048;
 
 /// What is wrong with a record header, or with the beginning of one.
+#[inline]
 pub(super) fn flaw(header: &[u8]) -> Option<Flaw> {
     let mut bytes = header.iter().copied();
     if !(20..=24).contains(&bytes.next()?) {

@@ -1,8 +1,8 @@
 //! Holes, and finding record boundaries again behind them.
 
-use super::{Framer, Input, Mode, PROOF, Step};
+use super::{Framer, Input, Mode, PROOF};
 use crate::base::GapReason;
-use crate::tls::record::{ContentType, MAX_BODY, Unit, flaw};
+use crate::tls::record::{ContentType, MAX_BODY, Unit, Unread, flaw};
 
 impl Framer {
     /// A hole of `len` bytes at `input.offset`. Inside a body whose length is known the framing goes on exactly.
@@ -37,6 +37,17 @@ impl Framer {
         Unit::Gap { at, offset, len, why, lost: self.is_lost() }
     }
 
+    /// A hole of `len` bytes that reaches beyond the message in progress ends it: what there is of it comes before the hole.
+    pub(super) fn give_up_message<'a>(&mut self, input: &Input<'a>, len: u64) -> Option<Unit<'a>> {
+        let message = self.held.as_mut()?.message.as_mut()?;
+        let need = message.partial().need?;
+        if self.mode == Mode::Messages && len <= u64::from(self.left).min(u64::from(need.saturating_sub(message.partial().have))) {
+            return None;
+        }
+        message.unread = message.unread.or(Some(Unread::Hole));
+        self.emit_message(input)
+    }
+
     /// A hole inside a handshake record. Inside one message whose length is known the next message's place stays known too.
     fn hole_in_messages(&mut self, len: u16) {
         let message = self.held.as_mut().and_then(|held| held.message.as_mut());
@@ -49,7 +60,7 @@ impl Framer {
 
     /// Looks for a record in what `input` has: a plausible header whose record ends where the piece ends or where another header begins.
     /// Failing that, one whose record reaches beyond the piece is followed.
-    pub(super) fn hunt<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    pub(super) fn hunt<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         let mut beyond = None;
         for (i, window) in input.rest.windows(5).enumerate() {
             let Some(len) = likely_record(window) else { continue };
@@ -58,7 +69,7 @@ impl Framer {
                     input.take(i);
                     self.mode = Mode::Header;
                     self.have = 0;
-                    return Step::Unit(Unit::Resync { at: input.at, offset: input.offset });
+                    return Some(Unit::Resync { at: input.at, offset: input.offset });
                 }
                 Some(_) => {}
                 None => beyond = beyond.or(Some((i, len))),
@@ -68,33 +79,31 @@ impl Framer {
             input.take(i);
             self.start = input.at;
             self.offset = input.offset;
-            if let [a, b, c, d, e] = *input.take(5) {
-                self.header = [a, b, c, d, e];
-            }
+            self.set_header(input.take(5).try_into().unwrap_or_default());
             self.have = 5;
             self.left = len;
             self.with_hole = false;
             self.mode = Mode::Try;
-            return Step::Again;
+            return None;
         }
         input.take(usize::MAX);
-        Step::Dry
+        None
     }
 
     /// Follows what was taken for a record to its end, to see whether another begins there.
-    pub(super) fn follow<'a>(&mut self, input: &mut Input<'a>) -> Step<'a> {
+    pub(super) fn follow<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
         self.take_body(input);
         if self.left > 0 {
-            return Step::Dry;
+            return None;
         }
         if !likely_next(input.rest) {
             self.have = 0;
             self.mode = Mode::Hunt;
-            return Step::Again;
+            return None;
         }
         // The record itself comes next: nothing of it is left to count.
         self.mode = Mode::Count;
-        Step::Unit(Unit::Resync { at: self.start, offset: self.offset })
+        Some(Unit::Resync { at: self.start, offset: self.offset })
     }
 }
 

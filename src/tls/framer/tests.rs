@@ -84,7 +84,7 @@ fn still(unit: Unit<'_>) -> Unit<'static> {
     let owned = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
     match unit {
         Unit::Handshake(m) => Unit::Handshake(Message { extent: no_frames(m.extent), typ: m.typ, bytes: owned(m.bytes) }),
-        Unit::HandshakeUnread { extent, typ, len, why } => Unit::HandshakeUnread { extent: no_frames(extent), typ, len, why },
+        Unit::HandshakeUnread { extent, typ, len, why, head } => Unit::HandshakeUnread { extent: no_frames(extent), typ, len, why, head },
         Unit::Alert { extent, alert } => Unit::Alert { extent: no_frames(extent), alert },
         Unit::Record { head, body } => Unit::Record {
             head: RecordHead { extent: no_frames(head.extent), ..head },
@@ -326,8 +326,10 @@ fn a_message_cut_anywhere_is_partial_until_complete() {
     assert_eq!(framer.in_message(), Some(begun));
     read(&mut framer, &data(2, 7, &bytes[7..20]), 0);
     assert_eq!(framer.in_message(), Some(PartialMessage { need: Some(50), have: 11, ..begun }));
+    assert_eq!(framer.message_so_far(), [3; 11]);
     read(&mut framer, &data(3, 20, &bytes[20..]), 0);
     assert_eq!(framer.in_message(), None);
+    assert!(framer.message_so_far().is_empty());
 }
 
 #[test]
@@ -370,7 +372,31 @@ fn a_hole_inside_one_message_keeps_the_others() {
     units.extend(read(&mut framer, &data(3, 3100, &flight[3100..]), 0));
     let next = record(22, &message(11, &[0; 3]));
     units.extend(read(&mut framer, &data(4, 3191, &next), 0));
-    assert_eq!(words(&units), ["ServerHello(70)", "gap 2100", "[22 3186 hole unread]", "Certificate(3)", "[22 7 read]"]);
+    assert_eq!(
+        words(&units),
+        ["ServerHello(70)", "Certificate(3000) Hole", "gap 2100", "[22 3186 hole unread]", "Certificate(3)", "[22 7 read]"]
+    );
+
+    // Of a hello with holes, what came before the first one is handed out.
+    let hello = record(22, &message(1, &[b'x'; 500]));
+    let mut framer = self::framer();
+    let mut units = read(&mut framer, &data(1, 0, &hello[..109]), 0);
+    assert_eq!(framer.message_so_far(), [b'x'; 100]);
+    for piece in [hole(2, 109, 50), data(3, 159, &hello[159..259]), hole(4, 259, 200), data(5, 459, &hello[459..])] {
+        units.extend(read(&mut framer, &piece, 0));
+    }
+    assert_eq!(words(&units), ["gap 50", "gap 200", "ClientHello(500) Hole", "[22 504 hole read]"]);
+    let Unit::HandshakeUnread { head, .. } = &units[2] else { panic!() };
+    assert_eq!(head[..], [b'x'; 100]);
+
+    // Also of one whose rest, and more, is gone: with a short snap length that is all there is of it.
+    let mut framer = self::framer();
+    let mut units = read(&mut framer, &data(1, 0, &hello[..109]), 0);
+    units.extend(read(&mut framer, &hole(2, 109, 5000), 0));
+    assert_eq!(words(&units), ["ClientHello(500) Hole", "gap 5000 lost"]);
+    let Unit::HandshakeUnread { extent, head, .. } = &units[0] else { panic!() };
+    assert_eq!((head.len(), extent.offset, extent.end_offset), (100, 5, 109));
+    assert_eq!(framer.held_bytes(), 0);
 
     // A hole that ends a message and its record.
     let mut framer = self::framer();
