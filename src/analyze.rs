@@ -132,7 +132,7 @@ impl Analyzer {
         self.totals.frames += 1;
         self.totals.first.get_or_insert(frame.at.time);
         self.totals.last = self.totals.last.max(Some(frame.at.time));
-        self.end = At { time: self.end.time.max(frame.at.time), ..frame.at };
+        self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
         // The decoder lends out what it decoded; it comes back when that is done with.
         let mut decoder = std::mem::take(&mut self.decoder);
         match decoder.decode(frame) {

@@ -139,7 +139,7 @@ impl CaptureFile {
         self.info.frames += 1;
         let packet = &self.packet;
         Frame {
-            at: At { time: packet.time, frame: frame_number(self.info.frames), file: self.file },
+            at: At::new(packet.time, frame_number(self.info.frames), self.file),
             link: LinkType(packet.link),
             wire_len: packet.wire_len,
             interface: packet.interface,

@@ -154,7 +154,7 @@ pub(super) mod tests {
         let mut decoder = Decoder::new();
         let mut results = Vec::new();
         for (i, part) in parts.iter().enumerate() {
-            let at = At { time: Time::from_nanos(i as i64 * 1_000_000_000), frame: i as u32 + 1, file: 0 };
+            let at = At::new(Time::from_nanos(i as i64 * 1_000_000_000), i as u32 + 1, 0);
             let decoded = decoder.decode(&Frame { at, ..frame(LinkType::RAW, part, part.len()) });
             results.push(match decoded {
                 Decoded::Tcp(segment) => Ok((segment.checksum, segment.payload.to_vec(), segment.at.frame)),

@@ -16,7 +16,7 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 /// A frame of `wire_len` bytes, of which `data` was captured.
 pub(super) fn frame(link: LinkType, data: &[u8], wire_len: usize) -> Frame<'_> {
-    let at = At { time: Time::from_nanos(0), frame: 1, file: 0 };
+    let at = At::new(Time::from_nanos(0), 1, 0);
     Frame { at, link, wire_len: wire_len as u32, interface: 3, outgoing: None, data }
 }
 
@@ -380,7 +380,7 @@ fn no_bytes_make_it_panic() {
             }
         }
         let wire_len = data.len() + dice.below(2) * dice.below(70_000);
-        let at = At { time: Time::from_nanos(i64::from(round) * 1_000_000), frame: round, file: 0 };
+        let at = At::new(Time::from_nanos(i64::from(round) * 1_000_000), round, 0);
         let link = if dice.below(50) == 0 { LinkType(dice.below(300) as u16) } else { *link };
         match decoder.decode(&Frame { at, ..frame(link, &data, wire_len) }) {
             Decoded::Tcp(segment) => {

@@ -17,7 +17,7 @@ pub(crate) fn context() -> Context {
 }
 
 pub(crate) fn at(frame: u32, millis: i64) -> At {
-    At { time: START.plus(Span::from_millis(millis)), frame, file: 0 }
+    At::new(START.plus(Span::from_millis(millis)), frame, 0)
 }
 
 fn end(ip: &str, port: u16) -> Endpoint {

@@ -39,7 +39,7 @@ pub struct Half {
     /// Data sent again.
     pub(super) repeated: Repeated,
     /// Newest segments, newest last: to find what a RST answers and to recognise packets captured twice.
-    recent: [Recent; 4],
+    recent: [Recent; 3],
     /// Where the next one goes.
     slot: u8,
     /// What its ordinary packets look like.
@@ -163,7 +163,7 @@ impl Half {
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
             *slot = recent;
         }
-        self.slot = (self.slot + 1) % 4;
+        self.slot = (self.slot + 1) % 3;
     }
 
     /// Whether `segment` is a packet captured before: a mirror port or the `any` device shows some packets twice.

@@ -7,7 +7,7 @@ use crate::tls::testdata::{Random, TLS12_CLIENT, TLS12_SERVER, TLS13_CLIENT, TLS
 use crate::tls::{ClientHello, Sniff, looks_like_tls};
 
 fn at(frame: u32) -> At {
-    At { time: Time::from_nanos(frame.into()), frame, file: 0 }
+    At::new(Time::from_nanos(frame.into()), frame, 0)
 }
 
 fn data(frame: u32, offset: u64, bytes: &[u8]) -> Piece<'_> {
