@@ -116,7 +116,7 @@ impl Feed {
     }
 
     /// Counts over what was read.
-    pub(crate) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> &Totals {
         self.analyzer.totals()
     }
 
@@ -155,7 +155,7 @@ impl Feed {
                 }
                 self.finished = true;
                 self.analyzer.finish();
-                self.pending.extend(self.analyzer.take_finished());
+                self.pending.extend(self.analyzer.take());
                 return Ok(!self.pending.is_empty());
             };
             let first = match capture.next_frame() {
