@@ -110,7 +110,7 @@ impl Sink {
                 if array {
                     buffer.extend(b",\n");
                 }
-                json::summary(&mut buffer, tally, &feed.totals(), feed.problems());
+                json::summary(&mut buffer, tally, feed.totals(), feed.problems());
                 buffer.extend(if array { b"\n]\n".as_slice() } else { b"\n" });
                 console.out.write_all(&buffer)?;
             }
@@ -122,7 +122,7 @@ impl Sink {
                     rows: &rows,
                     left_out,
                     tally,
-                    totals: &feed.totals(),
+                    totals: feed.totals(),
                     all: args.all,
                     selection: args.selectors.any(),
                     show: &show_command(args),

@@ -47,7 +47,7 @@ pub fn terminal(blocks: &[Block], columns: usize, paint: Paint) -> String {
             }
             Block::Command(text) => out.push_str(&format!("  {}\n", paint.command(text))),
             Block::Lines(lines) => lines.iter().for_each(|line| out.push_str(&format!("  {line}\n"))),
-            Block::Table(rows) => rows_of(&mut out, rows, columns),
+            Block::Table(rows) => rows_of(&mut out, rows, columns, paint),
         }
         previous = Some(block);
     }
@@ -71,6 +71,7 @@ pub fn markdown(blocks: &[Block]) -> String {
             Block::Item(mark, text) => match mark.strip_suffix('.').filter(|digits| digits.bytes().all(|c| c.is_ascii_digit())) {
                 Some(number) => out.push_str(&format!("{number}. {}\n", escape(text))),
                 None if mark == "•" => out.push_str(&format!("- {}\n", escape(text))),
+                None if mark.starts_with(' ') => out.push_str(&format!("  - {} {}\n", escape(mark.trim()), escape(text))),
                 None => out.push_str(&format!("- **{}** {}\n", escape(mark.trim_end()), escape(text))),
             },
             Block::Pair(label, text) => out.push_str(&format!("- **{}**: {}\n", escape(label), escape(text))),
@@ -104,6 +105,10 @@ pub fn escape(text: &str) -> String {
             // As an entity: a backslash before a pipe ends up in the text of some renderers' code spans and cells.
             '|' => out.push_str("&#124;"),
             '@' => out.push_str("&#64;"),
+            // Inside a word it marks nothing.
+            '_' if out.ends_with(char::is_alphanumeric) && rest.get(1..).is_some_and(|next| next.starts_with(char::is_alphanumeric)) => {
+                out.push(c);
+            }
             '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '$' => out.extend(['\\', c]),
             '#' | '+' | '-' | '=' if out.is_empty() => out.extend(['\\', c]),
             ':' if link => out.push_str("&#58;"),
@@ -143,7 +148,7 @@ fn styled(out: &mut String, indent: &str, text: &str, columns: usize, style: imp
     }
 }
 
-fn rows_of(out: &mut String, rows: &[Vec<String>], columns: usize) {
+fn rows_of(out: &mut String, rows: &[Vec<String>], columns: usize, paint: Paint) {
     let mut table = Table::new();
     table.load_style(TableStyle::new());
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -154,8 +159,9 @@ fn rows_of(out: &mut String, rows: &[Vec<String>], columns: usize) {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    for line in table.lines() {
-        out.push_str(format!("  {line}").trim_end());
+    for (place, line) in table.lines().enumerate() {
+        let line = format!("  {}", line.trim_end());
+        out.push_str(&if place == 0 { paint.dim(&line) } else { line });
         out.push('\n');
     }
 }
@@ -170,6 +176,7 @@ mod tests {
         assert_eq!(escape("https://evil.example WWW.evil @team"), "https&#58;//evil.example &#87;WW.evil &#64;team");
         assert_eq!(escape("10.0.0.1:443 a - b"), "10.0.0.1:443 a - b");
         assert_eq!(escape("# no heading"), "\\# no heading");
+        assert_eq!(escape("close_notify _x_"), "close_notify \\_x\\_");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::report::blocks::escape;
 use crate::report::incidents::Incident;
 use crate::report::table::{self, Overview};
-use crate::report::{Class, blame, how};
+use crate::report::{blame, how};
 
 /// The whole report.
 pub fn overview(overview: &Overview<'_>) -> String {
@@ -30,10 +30,7 @@ fn line(row: &Incident, overview: &Overview<'_>) -> String {
     let clock = &overview.context.clock;
     let number = row.number().map_or("-".to_owned(), |number| number.to_string());
     let times = if row.count > 1 { format!(" ×{}", row.count) } else { String::new() };
-    let mut what = if row.class == Class::Clean { row.cause.to_owned() } else { format!("{}: {}", row.cause, row.summary) };
-    if row.count > 1 {
-        what.push_str(&format!(" · {}", table::together(row, overview)));
-    }
+    let what = table::told(row, overview).join(" · ");
     format!(
         "| {number}{times} | {} | {} {} | {} | {} | {} |\n",
         blame(row.fault, row.confidence),

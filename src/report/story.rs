@@ -122,7 +122,9 @@ fn advice(out: &mut Vec<Block>, verdict: &Verdict, rule: Option<&Rule>) {
 fn applications(out: &mut Vec<Block>, session: &Session, verdict: &Verdict) {
     let Some((side, messages)) = errors::logged(session, verdict) else { return };
     out.push(Block::Heading(format!("What the {side}'s application will have logged")));
-    out.push(Block::Table(messages.iter().map(|message| vec![message.stack.to_owned(), message.text.to_owned()]).collect()));
+    let heading = vec!["program".to_owned(), "message".to_owned()];
+    let rows = messages.iter().map(|message| vec![message.stack.to_owned(), message.text.to_owned()]);
+    out.push(Block::Table(std::iter::once(heading).chain(rows).collect()));
 }
 
 fn happened(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, context: &Context) {

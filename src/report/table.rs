@@ -42,7 +42,7 @@ pub fn table(overview: &Overview<'_>, columns: usize, paint: Paint) -> String {
     head(&mut out, overview, columns, paint);
     if !overview.rows.is_empty() {
         out.push('\n');
-        if columns >= WIDE { wide(&mut out, overview, columns, paint) } else { narrow(&mut out, overview, columns, paint) }
+        list(&mut out, overview, columns, paint);
     }
     foot(&mut out, overview, columns, paint);
     out
@@ -83,9 +83,10 @@ fn head(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint)
     out.push_str(&plain.replacen(&files, &paint.bold(&files), 1));
 }
 
-/// The cells all layouts share.
+/// The cells that all layouts share.
 struct Cells {
     number: String,
+    times: String,
     fault: String,
     at: String,
     how: String,
@@ -94,11 +95,11 @@ struct Cells {
 impl Cells {
     fn of(row: &Incident, overview: &Overview<'_>, with_confidence: bool) -> Cells {
         let clock = &overview.context.clock;
-        let number = row.number().map_or("-".to_owned(), |number| number.to_string());
         let dated = overview.totals.first.zip(overview.totals.last).is_some_and(|(first, last)| clock.date(first) != clock.date(last));
         let time = clock.time_of_day(row.first);
         Cells {
-            number: if row.count > 1 { format!("{number} ×{}", row.count) } else { number },
+            number: row.number().map_or("-".to_owned(), |number| number.to_string()),
+            times: if row.count > 1 { row.count.to_string() } else { String::new() },
             fault: if with_confidence { blame(row.fault, row.confidence) } else { row.fault.name().to_owned() },
             at: if dated { format!("{} {time}", clock.date(row.first).get(5..).unwrap_or_default()) } else { time },
             how: how(row.ending, row.closed_by),
@@ -106,43 +107,53 @@ impl Cells {
     }
 }
 
-/// The widest of the cells of one column, its heading included.
-fn widest<'c>(heading: &str, cells: impl Iterator<Item = &'c str>) -> usize {
-    cells.map(width).max().unwrap_or(0).max(width(heading))
-}
-
-/// A bare table: headings, a line, rows. `sizes` are the columns' widths.
-fn bare(headings: &[&str], sizes: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
-    table.set_header(headings.iter().map(|heading| Cell::new(heading)));
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    let total: usize = sizes.iter().sum::<usize>() + GAP * sizes.len().saturating_sub(1);
-    table.set_width(u16::try_from(total).unwrap_or(u16::MAX));
-    for (place, (column, &size)) in table.column_iter_mut().zip(sizes).enumerate() {
-        let gap = if place + 1 == sizes.len() { 0 } else { GAP };
-        column.set_padding((0, u16::try_from(gap).unwrap_or_default()));
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(u16::try_from(size + gap).unwrap_or(u16::MAX))));
+/// The list of sessions: in a wide terminal the sentence stands in a column of its own, else below its session.
+fn list(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint) {
+    let wide = columns >= WIDE;
+    let cells: Vec<Cells> = overview.rows.iter().map(|row| Cells::of(row, overview, wide)).collect();
+    let repeated = overview.rows.iter().any(|row| row.count > 1);
+    let widest =
+        |heading: &str, cell: fn(&Cells) -> &str| cells.iter().map(|cells| width(cell(cells))).max().unwrap_or(0).max(width(heading));
+    let mut headings = vec!["#", "×", "fault", "ended at", "client → server", "how", "what happened"];
+    let mut sizes = vec![
+        widest("#", |cells| &cells.number),
+        widest("×", |cells| &cells.times),
+        widest("fault", |cells| &cells.fault),
+        widest("ended at", |cells| &cells.at),
+        0,
+        widest("how", |cells| &cells.how),
+        0,
+    ];
+    if !wide {
+        headings.pop();
+        sizes.pop();
     }
-    if let Some(first) = table.column_mut(0) {
-        first.set_cell_alignment(CellAlignment::Right);
+    if !repeated {
+        headings.remove(1);
+        sizes.remove(1);
     }
-    table
-}
-
-/// One line a session, and its sentence below.
-fn narrow(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint) {
-    let cells: Vec<Cells> = overview.rows.iter().map(|row| Cells::of(row, overview, false)).collect();
-    let headings = ["#", "fault", "ended at", "client → server", "how"];
-    let number = widest("#", cells.iter().map(|cell| cell.number.as_str()));
-    let fault = widest("fault", cells.iter().map(|cell| cell.fault.as_str()));
-    let at = widest("ended at", cells.iter().map(|cell| cell.at.as_str()));
-    let how = widest("how", cells.iter().map(|cell| cell.how.as_str()));
-    let who = columns.saturating_sub(number + fault + at + how + 4 * GAP).max(16);
-    let who = who.min(overview.rows.iter().map(|row| width(&ends(row, usize::MAX))).max().unwrap_or(who).max(width("client → server")));
-    let mut table = bare(&headings, &[number, fault, at, who, how]);
-    for (row, cell) in overview.rows.iter().zip(&cells) {
-        table.add_row([&cell.number, &cell.fault, &cell.at, &ends(row, who), &cell.how]);
+    let free = columns.saturating_sub(sizes.iter().sum::<usize>() + GAP * (sizes.len() - 1));
+    let longest = overview.rows.iter().map(|row| width(&ends(row, usize::MAX))).max().unwrap_or(0).max(width("client → server"));
+    let who = longest.min(if wide { free * 2 / 5 } else { free.max(16) });
+    for (heading, size) in headings.iter().zip(&mut sizes) {
+        match *heading {
+            "client → server" => *size = who,
+            "what happened" => *size = free - who,
+            _ => {}
+        }
+    }
+    let number = sizes.first().copied().unwrap_or_default();
+    let mut table = bare(&headings, &sizes);
+    for (row, cells) in overview.rows.iter().zip(&cells) {
+        let mut line =
+            vec![cells.number.clone(), cells.times.clone(), cells.fault.clone(), cells.at.clone(), ends(row, who), cells.how.clone()];
+        if !repeated {
+            line.remove(1);
+        }
+        if wide {
+            line.push(told(row, overview).join(" · "));
+        }
+        table.add_row(line);
     }
     let mut lines = table.lines();
     for heading in lines.by_ref().take(2) {
@@ -150,74 +161,78 @@ fn narrow(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Pain
         out.push('\n');
     }
     let indent = " ".repeat(number + GAP);
-    for ((row, cell), line) in overview.rows.iter().zip(&cells).zip(lines) {
-        out.push_str(&colour(line.trim_end(), row, cell, paint));
-        out.push('\n');
-        if row.class == Class::Clean {
-            continue;
-        }
-        hang(out, &indent, &format!("{}: {}", surely(row), row.summary), columns);
-        if row.count > 1 {
-            hang(out, &indent, &together(row, overview), columns);
-        }
-    }
-}
-
-/// Everything in columns, the sentence wrapped in the last one.
-fn wide(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint) {
-    let cells: Vec<Cells> = overview.rows.iter().map(|row| Cells::of(row, overview, true)).collect();
-    let headings = ["#", "fault", "ended at", "client → server", "how", "what happened"];
-    let number = widest("#", cells.iter().map(|cell| cell.number.as_str()));
-    let fault = widest("fault", cells.iter().map(|cell| cell.fault.as_str()));
-    let at = widest("ended at", cells.iter().map(|cell| cell.at.as_str()));
-    let how = widest("how", cells.iter().map(|cell| cell.how.as_str()));
-    let rest = columns.saturating_sub(number + fault + at + how + 5 * GAP);
-    let longest = overview.rows.iter().map(|row| width(&ends(row, usize::MAX))).max().unwrap_or(0);
-    let who = longest.max(width("client → server")).min(rest * 2 / 5);
-    let mut table = bare(&headings, &[number, fault, at, who, how, rest - who]);
-    for (row, cell) in overview.rows.iter().zip(&cells) {
-        let mut what = if row.class == Class::Clean { row.cause.to_owned() } else { format!("{}: {}", row.cause, row.summary) };
-        if row.count > 1 {
-            what.push_str(&format!(" · {}", together(row, overview)));
-        }
-        table.add_row([&cell.number, &cell.fault, &cell.at, &ends(row, who), &cell.how, &what]);
-    }
-    let mut lines = table.lines();
-    for heading in lines.by_ref().take(2) {
-        out.push_str(&paint.dim(heading.trim_end()));
-        out.push('\n');
-    }
     let mut rows = overview.rows.iter().zip(&cells);
     for line in lines {
         // Only a row's first line has something in the first column.
-        let starts = line.chars().take(number).any(|c| c != ' ');
-        match starts.then(|| rows.next()).flatten() {
-            Some((row, cell)) => out.push_str(&colour(line.trim_end(), row, cell, paint)),
-            None => out.push_str(line.trim_end()),
-        }
+        let begins = line.chars().take(number).any(|c| c != ' ');
+        let Some((row, cells)) = begins.then(|| rows.next()).flatten() else {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            continue;
+        };
+        // The cells before the fault hold no letters, so its word is the first of its kind.
+        out.push_str(&line.trim_end().replacen(&cells.fault, &paint.fault(row.fault, &cells.fault), 1));
         out.push('\n');
+        if !wide && row.class != Class::Clean {
+            told(row, overview).iter().for_each(|text| hang(out, &indent, text, columns));
+        }
     }
 }
 
-/// A row's first line with its fault marked: the first cell holds no letters, so the fault's word is the first of its kind.
-fn colour(line: &str, row: &Incident, cell: &Cells, paint: Paint) -> String {
-    line.replacen(&cell.fault, &paint.fault(row.fault, &cell.fault), 1)
+/// What there is to say of a row: its cause and sentence, and the sessions joined in it.
+pub(crate) fn told(row: &Incident, overview: &Overview<'_>) -> Vec<String> {
+    let mut out = vec![match row.class {
+        Class::Clean => row.cause.to_owned(),
+        Class::Fault => format!("{} ({}): {}", row.cause, row.confidence, row.summary),
+        _ => format!("{}: {}", row.cause, row.summary),
+    }];
+    if row.count > 1 {
+        out.push(together(row, overview));
+    }
+    out
 }
 
-/// The cause, and how sure the verdict is.
-fn surely(row: &Incident) -> String {
-    if row.class == Class::Fault { format!("{} ({})", row.cause, row.confidence) } else { row.cause.to_owned() }
+/// A bare table: headings, a line, rows. `sizes` are the columns' widths.
+fn bare(headings: &[&str], sizes: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
+    table.set_header(headings.iter().map(Cell::new));
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    let total: usize = sizes.iter().sum::<usize>() + GAP * sizes.len().saturating_sub(1);
+    table.set_width(u16::try_from(total).unwrap_or(u16::MAX));
+    for (place, (column, &size)) in table.column_iter_mut().zip(sizes).enumerate() {
+        let gap = if place + 1 == sizes.len() { 0 } else { GAP };
+        column.set_padding((0, u16::try_from(gap).unwrap_or_default()));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(u16::try_from(size + gap).unwrap_or(u16::MAX))));
+        if headings.get(place).is_some_and(|heading| matches!(*heading, "#" | "×")) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
-/// `4 times until 14:07:31: sessions 17, 21, 33, 40`
-pub(crate) fn together(row: &Incident, overview: &Overview<'_>) -> String {
+/// `4 times until 14:07:31: sessions 17, 21–23`
+fn together(row: &Incident, overview: &Overview<'_>) -> String {
     const FEW: usize = 12;
-    let numbers: Vec<String> = row.numbers.iter().flatten().take(FEW).map(u32::to_string).collect();
+    let mut numbers: Vec<u32> = row.numbers.iter().flatten().copied().collect();
+    numbers.sort_unstable();
+    let runs = numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    let mut named = 0;
+    let mut names = Vec::new();
+    for run in runs.take(FEW) {
+        named += run.len();
+        match run {
+            [one] => names.push(one.to_string()),
+            [a, b] => names.extend([a.to_string(), b.to_string()]),
+            [first, .., last] => names.push(format!("{first}–{last}")),
+            [] => {}
+        }
+    }
     let mut text = format!("{} times until {}", grouped(row.count), overview.context.clock.time_of_day(row.last));
-    if !numbers.is_empty() {
+    if !names.is_empty() {
         text.push_str(": sessions ");
-        text.push_str(&numbers.join(", "));
-        let more = row.count.saturating_sub(numbers.len() as u64);
+        text.push_str(&names.join(", "));
+        let more = row.count.saturating_sub(named as u64);
         if more > 0 {
             text.push_str(&format!(" and {} more", grouped(more)));
         }
@@ -379,16 +394,9 @@ mod tests {
     fn says_who_how_and_how_often() {
         for columns in [80, 160] {
             let text = rendered(&mixed(), false, columns, Paint::default());
-            for needle in [
-                "server-closed-in-handshake",
-                "×2",
-                "FIN by server",
-                "14:03:02",
-                "server 3 · none 1",
-                "381 QUIC",
-                "ARP",
-                "office.pcapng 3\n",
-            ] {
+            for needle in
+                ["server-closed-in-handshake", "FIN by server", "14:03:02", "server 3 · none 1", "381 QUIC", "ARP", "office.pcapng 3\n"]
+            {
                 assert!(text.contains(needle), "{columns}: {needle}\n{text}");
             }
             assert!(!text.contains("www.example.com"), "a clean session is only counted\n{text}");

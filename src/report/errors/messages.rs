@@ -222,7 +222,7 @@ pub(super) static ALL: &[Message] = &[
     m(Client, "Go", "write: broken pipe", &[Wire::WroteAfterClose], ""),
     m(Client, "Go", "connect: connection refused", &[Wire::Refused], ""),
     m(Client, "Go", "unexpected EOF", &[Wire::FinInBody, Wire::FinInHandshake], ""),
-    m(Client, "Go", ": EOF", &[Wire::FinInHandshake, Wire::FinBeforeAnswer, Wire::NotifiedBeforeAnswer], ""),
+    m(Client, "Go", "…: EOF", &[Wire::FinInHandshake, Wire::FinBeforeAnswer, Wire::NotifiedBeforeAnswer], ""),
     m(Client, "Go", "tls: failed to verify certificate: x509: …", &[Wire::BadServerCertificate], ""),
     m(Client, "Go", "x509: certificate signed by unknown authority", &[Wire::BadServerCertificate], ""),
     m(Client, "Go", "x509: certificate has expired or is not yet valid", &[Wire::BadServerCertificate], ""),
