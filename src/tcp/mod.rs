@@ -5,6 +5,8 @@ mod connection;
 mod half;
 mod sender;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Connection, Heard, RstSeen};
 pub use half::{FinSeen, Half, Repeated};

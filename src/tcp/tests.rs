@@ -1,0 +1,254 @@
+//! Connections fed by hand: what becomes of the bytes, in which order, and what is said of the rest.
+
+use super::{Connection, Heard};
+use crate::base::{At, Endpoint, FlowKey, GapReason, Limits, Piece, Time, Way};
+use crate::decode::{Checksum, Segment, TcpFlags, TcpOptions};
+
+const ACK: u16 = 0x10;
+const SYN: u16 = 0x02;
+const FIN: u16 = 0x01;
+const RST: u16 = 0x04;
+
+/// A connection under test: what was handed up, and what was heard.
+struct Rig {
+    conn: Connection,
+    key: FlowKey,
+    client: Way,
+    frame: u32,
+    millis: i64,
+    pieces: Vec<(Way, String)>,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let end = |ip: &str, port| Endpoint { ip: ip.parse().unwrap(), port };
+        let (key, client) = FlowKey::new(end("10.0.0.9", 50_000), end("10.0.0.1", 443));
+        Rig { conn: Connection::new(key, Some(0), At::default()), key, client, frame: 0, millis: 0, pieces: Vec::new() }
+    }
+
+    /// A connection that has come up: the client's first byte has sequence number `client`, the server's `server`.
+    fn open(client: u32, server: u32) -> Rig {
+        let mut rig = Rig::new();
+        rig.c(SYN, client.wrapping_sub(1), 0, b"");
+        rig.s(SYN | ACK, server.wrapping_sub(1), client, b"");
+        rig.c(ACK, client, server, b"");
+        rig
+    }
+
+    fn c(&mut self, flags: u16, seq: u32, ack: u32, payload: &[u8]) -> Heard {
+        self.send(self.client, flags, seq, ack, payload, Checksum::Good, payload.len() as u32)
+    }
+
+    fn s(&mut self, flags: u16, seq: u32, ack: u32, payload: &[u8]) -> Heard {
+        self.send(self.client.opposite(), flags, seq, ack, payload, Checksum::Good, payload.len() as u32)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn send(&mut self, way: Way, flags: u16, seq: u32, ack: u32, payload: &[u8], checksum: Checksum, len: u32) -> Heard {
+        self.frame += 1;
+        self.millis += 50;
+        let segment = Segment {
+            at: At::new(Time::from_nanos(self.millis * 1_000_000), self.frame, 0),
+            key: self.key,
+            way,
+            seq,
+            ack,
+            flags: TcpFlags(flags),
+            window: 500,
+            options: TcpOptions::default(),
+            payload,
+            payload_len: len,
+            checksum,
+            ttl: 64,
+            ip_id: Some(self.frame as u16),
+            dont_fragment: true,
+            source_mac: None,
+            interface: 0,
+            outgoing: None,
+        };
+        let pieces = &mut self.pieces;
+        self.conn.accept(&segment, &Limits::default(), 1 << 20, &mut |way, piece| pieces.push((way, tell(&piece))))
+    }
+
+    fn end(&mut self) {
+        let pieces = &mut self.pieces;
+        let at = At::new(Time::from_nanos(self.millis * 1_000_000), self.frame, 0);
+        self.conn.close_holes(at, &mut |way, piece| pieces.push((way, tell(&piece))));
+    }
+
+    /// Everything handed up of the client's stream, in one line.
+    fn said(&self) -> String {
+        self.pieces.iter().filter(|(way, _)| *way == self.client).map(|(_, piece)| piece.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn tell(piece: &Piece<'_>) -> String {
+    match piece {
+        Piece::Data { offset, bytes, .. } => format!("{offset}:{}", String::from_utf8_lossy(bytes)),
+        Piece::Gap { offset, len, why, .. } => format!("{offset}:gap({len},{why:?})"),
+    }
+}
+
+#[test]
+fn bytes_come_in_order_and_once() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.c(ACK, 1006, 9000, b"ghi");
+    let again = rig.c(ACK, 1000, 9000, b"abc");
+    rig.c(ACK, 1002, 9000, b"cdefg");
+    assert_eq!(rig.said(), "0:abc 3:defg 7:hi");
+    assert_eq!(again.repeated, 3);
+    assert_eq!(rig.conn.half(rig.client).bytes(), 9);
+}
+
+#[test]
+fn sequence_numbers_wrap_in_mid_stream() {
+    let mut rig = Rig::open(u32::MAX - 1, 5);
+    rig.c(ACK, u32::MAX - 1, 5, b"abcd");
+    rig.c(ACK, 2, 5, b"ef");
+    assert_eq!(rig.said(), "0:abcd 4:ef");
+}
+
+#[test]
+fn a_hole_the_receiver_does_not_have_is_the_captures_only_once_it_is_acknowledged() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.c(ACK, 1006, 9000, b"ghi");
+    assert_eq!(rig.said(), "0:abc", "the hole may still be filled");
+    rig.s(ACK, 9000, 1009, b"");
+    for _ in 0..5 {
+        rig.s(ACK, 9000, 1009, b"");
+    }
+    assert_eq!(rig.said(), "0:abc 3:gap(3,CaptureLoss) 6:ghi");
+}
+
+#[test]
+fn a_hole_that_nobody_acknowledged_is_the_paths() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.c(ACK, 1006, 9000, b"ghi");
+    rig.s(ACK, 9000, 1003, b"");
+    rig.end();
+    assert_eq!(rig.said(), "0:abc 3:gap(3,PathLoss) 6:ghi");
+}
+
+#[test]
+fn a_hole_filled_late_is_no_hole_and_no_repetition() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1003, 9000, b"def");
+    let late = rig.c(ACK, 1000, 9000, b"abc");
+    rig.end();
+    assert_eq!(rig.said(), "0:abc 3:def");
+    assert_eq!(late.repeated, 3, "by its sequence number it comes late");
+    assert_eq!(rig.conn.half(rig.client).repeated().total, 0, "but it is no retransmission");
+}
+
+#[test]
+fn what_the_snap_length_cut_is_a_gap() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.send(rig.client, ACK, 1000, 9000, b"abc", Checksum::Unknown, 10);
+    rig.c(ACK, 1010, 9000, b"k");
+    assert_eq!(rig.said(), "0:abc 3:gap(7,SnapLength) 10:k");
+}
+
+#[test]
+fn the_first_copy_counts_and_a_contradiction_is_noted() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1003, 9000, b"def");
+    rig.c(ACK, 1003, 9000, b"dXf");
+    rig.c(ACK, 1000, 9000, b"abc");
+    assert_eq!(rig.said(), "0:abc 3:def");
+    assert_eq!(rig.conn.half(rig.client).conflicts(), 1);
+}
+
+#[test]
+fn a_damaged_segment_is_dropped_as_its_receiver_drops_it() {
+    let mut rig = Rig::open(1000, 9000);
+    let bad = rig.send(rig.client, ACK, 1000, 9000, b"aXc", Checksum::Bad, 3);
+    rig.c(ACK, 1000, 9000, b"abc");
+    assert!(bad.damaged);
+    assert_eq!(rig.said(), "0:abc");
+    assert_eq!(rig.conn.half(rig.client).bad_checksums(), 1);
+}
+
+#[test]
+fn wrong_checksums_throughout_are_offload() {
+    let mut rig = Rig::new();
+    let way = rig.client;
+    rig.send(way, SYN, 999, 0, b"", Checksum::Bad, 0);
+    rig.s(SYN | ACK, 8999, 1000, b"");
+    rig.send(way, ACK, 1000, 9000, b"abc", Checksum::Bad, 3);
+    assert_eq!(rig.said(), "0:abc");
+}
+
+#[test]
+fn a_keep_alive_is_no_data() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    assert!(rig.c(ACK, 1002, 9000, b"").keep_alive);
+    assert!(rig.c(ACK, 1002, 9000, b"\0").keep_alive);
+    assert!(!rig.c(ACK, 1003, 9000, b"d").keep_alive);
+    assert_eq!(rig.said(), "0:abc 3:d");
+}
+
+#[test]
+fn a_packet_captured_twice_is_said_once() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.frame -= 1;
+    rig.millis -= 49;
+    let twin = rig.c(ACK, 1000, 9000, b"abc");
+    assert!(twin.duplicate);
+    assert_eq!(rig.conn.half(rig.client).packets(), 3);
+    rig.millis += 500;
+    assert!(!rig.c(ACK, 1000, 9000, b"abc").duplicate, "a retransmission has another IP identification");
+}
+
+#[test]
+fn a_fin_stands_behind_the_data_and_is_acknowledged_like_a_byte() {
+    let mut rig = Rig::open(1000, 9000);
+    assert!(rig.c(ACK | FIN, 1000, 9000, b"abc").fin);
+    assert!(rig.c(ACK | FIN, 1000, 9000, b"abc").fin_again);
+    let half = rig.conn.half(rig.client);
+    assert_eq!(half.offset_of(half.fin().unwrap().seq), 3);
+    assert_eq!(half.unacked(Some(1003)), 1);
+    rig.s(ACK, 9000, 1004, b"");
+    assert_eq!(rig.conn.half(rig.client).unacked(Some(1004)), 0);
+}
+
+#[test]
+fn a_reply_rst_names_the_segment_it_answers() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    let asked = rig.frame;
+    let rst = rig.s(RST, 9000, 0, b"").rst.unwrap();
+    assert_eq!(rst.trigger.unwrap().frame, asked);
+    assert!(!rst.after_own_close && !rst.refusal);
+    assert_eq!(rst.seq_offset, 0);
+}
+
+#[test]
+fn a_side_that_goes_on_after_its_rst_is_alive() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.s(RST, 9000, 0, b"");
+    assert!(rig.s(ACK, 9000, 1003, b"answer").alive);
+    assert!(!rig.c(ACK, 1003, 9006, b"").alive, "the other side sent no RST");
+}
+
+#[test]
+fn a_refused_syn_is_told_from_a_reset() {
+    let mut rig = Rig::new();
+    rig.c(SYN, 999, 0, b"");
+    let rst = rig.s(RST | ACK, 0, 1000, b"").rst.unwrap();
+    assert!(rst.refusal);
+    assert_eq!(rst.trigger.unwrap().frame, 1);
+}
+
+#[test]
+fn ports_are_reused_by_another_syn_only() {
+    let rig = Rig::open(1000, 9000);
+    assert!(!rig.conn.is_reused_by(rig.client, 999), "the same SYN again");
+    assert!(rig.conn.is_reused_by(rig.client, 77));
+    assert!(rig.conn.is_reused_by(rig.client.opposite(), 77));
+}
