@@ -4,9 +4,9 @@
 //! tunnels (HTTP CONNECT, SOCKS, the PROXY protocol), after which anything may follow, even another prelude, and protocols that
 //! turn into TLS themselves (STARTTLS and its kin). It deduces who is the client from what is said.
 //!
-//! What must hold: the result does not depend on how the bytes were cut into pieces; at most [`HOLD`] bytes of a way are held; a
-//! way that has begun TLS is never read again; TLS is believed wherever a record header stands at a boundary of the protocol, whether or
-//! not an answer permitted it, because a capture may lack that answer.
+//! What must hold: the result does not depend on how the bytes were cut into pieces (but TLS behind an unknown prelude is looked for
+//! only where a piece begins); at most 2 KiB of a way are held; a way that has begun TLS is never read again; TLS is believed
+//! wherever a record header stands at a boundary of the protocol, whether or not an answer permitted it, because a capture may lack that answer.
 
 mod connect;
 mod dialog;
@@ -387,13 +387,13 @@ impl Prelude {
 
     fn enter_tls(&mut self, way: Way) {
         self.enter_wrapped(way);
-        self.story.forget_first(way);
         self.lanes[way].stage = Stage::Tls;
     }
 
     /// TLS flows, if only inside packets. A server that speaks it has accepted, whatever was heard of its answer.
     fn enter_wrapped(&mut self, way: Way) {
         self.story.tls[way] = true;
+        self.story.forget_first(way);
         let from_server = self.story.client == Some(way.opposite());
         if let Some(talk) = self.story.talks.last_mut()
             && from_server

@@ -266,12 +266,20 @@ impl Story {
     /// `None` where it began TLS, sent nothing, or spoke a binary protocol that has a [`Talk`]: that tells more, and no passwords.
     pub fn first_line(&self, way: Way) -> Option<String> {
         let plain = self.plain(way)?;
-        let is_told = self.talk().is_some_and(|talk| !(talk.protocol.is_tunnel() && talk.state == State::Accepted));
-        if is_told && plain == PlainProtocol::Binary { None } else { Some(first_line(&self.first[way])) }
+        if self.is_told(plain) { None } else { Some(first_line(&self.first[way])) }
     }
 
-    /// Keeps a way's first bytes.
+    /// Whether what a way spoke is binary, and part of a talk.
+    fn is_told(&self, plain: PlainProtocol) -> bool {
+        let in_talk = self.talk().is_some_and(|talk| !(talk.protocol.is_tunnel() && talk.state == State::Accepted));
+        in_talk && plain == PlainProtocol::Binary
+    }
+
+    /// Keeps a way's first bytes, unless it has begun TLS.
     pub(super) fn note(&mut self, way: Way, bytes: &[u8]) {
+        if self.tls[way] {
+            return;
+        }
         let first = &mut self.first[way];
         first.extend(bytes.iter().take(FIRST.saturating_sub(first.len())));
     }
@@ -284,6 +292,6 @@ impl Story {
     /// Whether nothing more can be learnt of a way's first line. (A line end among the first few bytes may be part of a binary header.)
     pub(super) fn has_first(&self, way: Way) -> bool {
         let first = &self.first[way];
-        first.len() >= FIRST || first.iter().skip(6).any(|b| *b == b'\n')
+        first.len() >= FIRST || first.iter().skip(6).any(|b| *b == b'\n') || self.plain(way).is_some_and(|plain| self.is_told(plain))
     }
 }
