@@ -272,7 +272,7 @@ impl Prelude {
                     Take::Wrapped { header, len } => (End::Wrapped(len), pos + header),
                     Take::Tls => (End::Tls, pos),
                     Take::Over => {
-                        self.end_dialog();
+                        self.end_dialog(way);
                         (End::Plain, pos)
                     }
                     _ => (End::More, pos),
@@ -368,8 +368,12 @@ impl Prelude {
         self.story.note(peer, &self.lanes[peer].held);
     }
 
-    /// No TLS comes of this conversation.
-    fn end_dialog(&mut self) {
+    /// No TLS comes of this conversation, as `way` shows.
+    fn end_dialog(&mut self, way: Way) {
+        let by_client = self.story.client == Some(way);
+        if let Some(talk) = self.story.talks.last_mut() {
+            talk.in_clear = by_client && !talk.protocol.is_tunnel();
+        }
         for way in [Way::AtoB, Way::BtoA] {
             let lane = &mut self.lanes[way];
             if lane.stage == Stage::Speaking {
@@ -390,13 +394,17 @@ impl Prelude {
         self.lanes[way].stage = Stage::Tls;
     }
 
-    /// TLS flows, if only inside packets. A server that speaks it has accepted, whatever was heard of its answer.
+    /// TLS flows, if only inside packets. A server that speaks it has accepted, whatever was heard of its answer; not where its client
+    /// never asked (a plain-text client at a port for TLS, which answers with an alert).
     fn enter_wrapped(&mut self, way: Way) {
+        let client = &self.lanes[way.opposite()];
+        let may_have_asked = client.stage == Stage::Tls || client.lost || !self.story.has_spoken(way.opposite());
         self.story.tls[way] = true;
         self.story.forget_first(way);
         let from_server = self.story.client == Some(way.opposite());
         if let Some(talk) = self.story.talks.last_mut()
             && from_server
+            && (may_have_asked || talk.state == State::Asked)
         {
             talk.state = State::Accepted;
         }

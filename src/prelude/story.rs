@@ -156,6 +156,9 @@ pub struct Talk {
     pub stripped: bool,
     /// TDS: both sides want only the login encrypted. TLS ends after it, with no close_notify, and the connection goes on in the clear.
     pub login_only: bool,
+    /// The client went on without TLS in a protocol that can do with or without it: by choice where it never asked, in spite of the answer
+    /// where it did. What follows is an ordinary plain-text session.
+    pub in_clear: bool,
     /// Whom a PROXY header speaks for; `None` for its LOCAL and UNKNOWN forms.
     pub proxied: Option<Proxied>,
     /// The requests, oldest first: the first seven and the latest.
@@ -182,6 +185,7 @@ impl Talk {
             offered: None,
             stripped: false,
             login_only: false,
+            in_clear: false,
             proxied: None,
             attempts: Vec::new(),
             asked: 0,
@@ -287,6 +291,11 @@ impl Story {
     /// A tunnel is open, and what counts now is what is said inside it; or the way is TLS.
     pub(super) fn forget_first(&mut self, way: Way) {
         self.first[way] = Vec::new();
+    }
+
+    /// Whether anything was captured of a way.
+    pub(super) fn has_spoken(&self, way: Way) -> bool {
+        self.tls[way] || !self.first[way].is_empty()
     }
 
     /// Whether nothing more can be learnt of a way's first line. (A line end among the first few bytes may be part of a binary header.)
