@@ -1,7 +1,7 @@
 //! LDAP's StartTLS (RFC 4511 section 4.14): an extended request among others, and its answer.
 
 use super::dialog::{Take, Turn};
-use super::story::{Outcome, Refusal};
+use super::story::{Outcome, Refusal, State};
 use super::wire::{head, lossy};
 use crate::base::Side;
 
@@ -12,6 +12,7 @@ const WHOLE: usize = 1024;
 /// The name of the StartTLS operation.
 const STARTTLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
+const UNBIND: u8 = 0x42;
 const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
@@ -37,7 +38,8 @@ impl Ldap {
         match (turn.side, message.operation) {
             (Side::Client, operation) => {
                 self.messages += 1;
-                if self.messages > MESSAGES {
+                let refused = matches!(turn.talk.state, State::Refused { .. });
+                if self.messages > MESSAGES || refused && !matches!(operation, EXTENDED_REQUEST | UNBIND) {
                     return Take::Over;
                 }
                 if operation == EXTENDED_REQUEST && message.body.windows(STARTTLS.len()).any(|w| w == STARTTLS) {
@@ -107,7 +109,6 @@ fn result(body: &[u8]) -> Option<(u32, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::super::tests::{C, CH, S, SH, hear, play};
     use super::*;
 
@@ -125,6 +126,9 @@ mod tests {
         let heard = hear(&[(C, ASK), (S, no), (C, b"0\x0c\x02\x01\x02`\x07\x02\x01\x03\x04\x00\x80\x00")]);
         assert_eq!(heard.talk().state, State::Refused { why: Refusal::NoTls, code: Some(2) });
         assert_eq!(heard.answers(), [(Some(2), "result 2: unsupported extended operation")]);
+        assert!(heard.talk().in_clear && heard.not_tls[C]);
+        let left = hear(&[(C, ASK), (S, no), (C, b"0\x05\x02\x01\x04B\x00")]);
+        assert!(!left.talk().in_clear && !left.not_tls[C]);
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn a_session_that_never_asks_is_plain_once_it_is_clear() {
     assert!(!undecided.not_tls[C] && !undecided.done);
     let plain = hear(&[open, &[(C, b"MAIL FROM:<a@b>\r\n")]].concat());
     assert_eq!((plain.talk().state, plain.talk().asked), (State::Spoken, 0));
-    assert!(plain.not_tls[C] && plain.done);
+    assert!(plain.not_tls[C] && plain.done && plain.talk().in_clear && !undecided.talk().in_clear);
 
     let imap: &[Said] = &[(S, b"* OK ready\r\n"), (C, b"a LOGIN bob hunter2\r\n"), (S, b"a OK done\r\n"), (C, b"b SELECT INBOX\r\n")];
     let plain = hear(imap);
@@ -228,6 +228,15 @@ fn greetings_that_send_the_client_away() {
     assert_eq!(heard.story.plain(S), Some(PlainProtocol::Greeting));
     let bye = hear(&[(S, b"* OK ready\r\n"), (C, b"a STARTTLS\r\n"), (S, b"* BYE too many\r\n")]);
     assert_eq!(bye.talk().state, NO);
+}
+
+#[test]
+fn a_plain_client_at_a_port_for_tls() {
+    // The server takes the EHLO for a broken record.
+    let heard = hear(&[(C, b"EHLO me\r\n"), (S, b"\x15\x03\x03\x00\x02\x02\x0a")]);
+    assert_eq!(heard.starts(), (None, Some(0)));
+    assert_eq!((heard.talk().state, heard.story.client), (State::Spoken, Some(C)));
+    assert_eq!(heard.story.plain(C), Some(PlainProtocol::Smtp));
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! tunnels (HTTP CONNECT, SOCKS, the PROXY protocol), after which anything may follow, even another prelude, and protocols that
 //! turn into TLS themselves (STARTTLS and its kin). It deduces who is the client from what is said.
 //!
-//! What must hold: the result does not depend on how the bytes were cut into pieces; at most [`HOLD`] bytes of a way are held; a
-//! way that has begun TLS is never read again; TLS is believed wherever a record header stands at a boundary of the protocol, whether or
-//! not an answer permitted it, because a capture may lack that answer.
+//! What must hold: the result does not depend on how the bytes were cut into pieces (but TLS behind an unknown prelude is looked for
+//! only where a piece begins); at most 2 KiB of a way are held; a way that has begun TLS is never read again; TLS is believed
+//! wherever a record header stands at a boundary of the protocol, whether or not an answer permitted it, because a capture may lack that answer.
 
 mod connect;
 mod dialog;
@@ -272,7 +272,7 @@ impl Prelude {
                     Take::Wrapped { header, len } => (End::Wrapped(len), pos + header),
                     Take::Tls => (End::Tls, pos),
                     Take::Over => {
-                        self.end_dialog();
+                        self.end_dialog(way);
                         (End::Plain, pos)
                     }
                     _ => (End::More, pos),
@@ -368,8 +368,12 @@ impl Prelude {
         self.story.note(peer, &self.lanes[peer].held);
     }
 
-    /// No TLS comes of this conversation.
-    fn end_dialog(&mut self) {
+    /// No TLS comes of this conversation, as `way` shows.
+    fn end_dialog(&mut self, way: Way) {
+        let by_client = self.story.client == Some(way);
+        if let Some(talk) = self.story.talks.last_mut() {
+            talk.in_clear = by_client && !talk.protocol.is_tunnel();
+        }
         for way in [Way::AtoB, Way::BtoA] {
             let lane = &mut self.lanes[way];
             if lane.stage == Stage::Speaking {
@@ -387,16 +391,20 @@ impl Prelude {
 
     fn enter_tls(&mut self, way: Way) {
         self.enter_wrapped(way);
-        self.story.forget_first(way);
         self.lanes[way].stage = Stage::Tls;
     }
 
-    /// TLS flows, if only inside packets. A server that speaks it has accepted, whatever was heard of its answer.
+    /// TLS flows, if only inside packets. A server that speaks it has accepted, whatever was heard of its answer; not where its client
+    /// never asked (a plain-text client at a port for TLS, which answers with an alert).
     fn enter_wrapped(&mut self, way: Way) {
+        let client = &self.lanes[way.opposite()];
+        let may_have_asked = client.stage == Stage::Tls || client.lost || !self.story.has_spoken(way.opposite());
         self.story.tls[way] = true;
+        self.story.forget_first(way);
         let from_server = self.story.client == Some(way.opposite());
         if let Some(talk) = self.story.talks.last_mut()
             && from_server
+            && (may_have_asked || talk.state == State::Asked)
         {
             talk.state = State::Accepted;
         }

@@ -89,7 +89,6 @@ fn error(packet: &[u8]) -> Option<(u32, &[u8])> {
 pub(super) mod tests {
     use super::super::tests::{C, CH, S, SH, hear};
     use super::super::{PlainProtocol, State};
-    use super::*;
 
     // mariadb 10.11, client and server
     pub(crate) const GREETING: &[u8] =

@@ -104,6 +104,7 @@ mod tests {
         let stayed = hear(&[(C, SSL), (S, b"N"), (C, STARTUP), (S, b"R\x00\x00\x00\x08\x00\x00\x00\x00")]);
         assert_eq!(stayed.talk().state, refused);
         assert!(stayed.not_tls[C] && stayed.not_tls[S]);
+        assert!(stayed.talk().in_clear && !left.talk().in_clear);
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(heard.starts(), (Some(15), None));
         assert!(heard.not_tls[S]);
         assert_eq!(heard.story.first_line(S).as_deref(), Some("HTTP/1.1 400 Bad Request"));
-        let near = hear(&[(C, b"PROXY me this\r\n"), (C, CH)]);
+        let near = hear(&[(C, b"PROXY me this\r\n")]);
         assert!(near.story.talks.is_empty() && near.not_tls[C]);
     }
 }

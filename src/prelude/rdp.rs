@@ -19,33 +19,32 @@ impl Rdp {
         if turn.bytes.first() != Some(&3) || !(BODY..=WHOLE).contains(&len) {
             return Take::Over;
         }
+        // Anything but a request or its confirmation is data: standard RDP security has begun.
+        let Some(kind) = turn.bytes.get(5) else { return Take::More };
+        if !matches!((turn.side, kind), (Side::Client, 0xe0) | (Side::Server, 0xd0)) {
+            return Take::Over;
+        }
         let Some(packet) = turn.bytes.get(..len) else { return Take::More };
         let negotiation = negotiation(packet);
         let talk = turn.talk;
-        match (turn.side, packet.get(5)) {
-            (Side::Client, Some(0xe0)) => {
-                if matches!(negotiation, Some((1, protocols)) if protocols != 0) {
-                    talk.ask(turn.at);
-                }
-                Take::Took(len)
+        if turn.side == Side::Client {
+            if matches!(negotiation, Some((1, protocols)) if protocols != 0) {
+                talk.ask(turn.at);
             }
-            (Side::Server, Some(0xd0)) => {
-                let (code, text, outcome) = match negotiation {
-                    Some((2, 0)) => (Some(0), "standard RDP security selected", Outcome::Refused(Refusal::NoTls)),
-                    Some((2, protocol)) => (Some(protocol), selected(protocol), Outcome::Accepted),
-                    Some((3, code)) => (Some(code), failure(code), Outcome::Refused(Refusal::NoTls)),
-                    _ => (None, "no negotiation", Outcome::Refused(Refusal::NoTls)),
-                };
-                if talk.asked == 0 {
-                    talk.reply(turn.at, code, text.as_bytes());
-                } else {
-                    talk.answer(turn.at, code, text.as_bytes(), outcome);
-                }
-                Take::Took(len)
-            }
-            // Data: standard RDP security has begun.
-            _ => Take::Over,
+            return Take::Took(len);
         }
+        let (code, text, outcome) = match negotiation {
+            Some((2, 0)) => (Some(0), "standard RDP security selected", Outcome::Refused(Refusal::NoTls)),
+            Some((2, protocol)) => (Some(protocol), selected(protocol), Outcome::Accepted),
+            Some((3, code)) => (Some(code), failure(code), Outcome::Refused(Refusal::NoTls)),
+            _ => (None, "no negotiation", Outcome::Refused(Refusal::NoTls)),
+        };
+        if talk.asked == 0 {
+            talk.reply(turn.at, code, text.as_bytes());
+        } else {
+            talk.answer(turn.at, code, text.as_bytes(), outcome);
+        }
+        Take::Took(len)
     }
 }
 

@@ -156,6 +156,9 @@ pub struct Talk {
     pub stripped: bool,
     /// TDS: both sides want only the login encrypted. TLS ends after it, with no close_notify, and the connection goes on in the clear.
     pub login_only: bool,
+    /// The client went on without TLS in a protocol that can do with or without it: by choice where it never asked, in spite of the answer
+    /// where it did. What follows is an ordinary plain-text session.
+    pub in_clear: bool,
     /// Whom a PROXY header speaks for; `None` for its LOCAL and UNKNOWN forms.
     pub proxied: Option<Proxied>,
     /// The requests, oldest first: the first seven and the latest.
@@ -182,6 +185,7 @@ impl Talk {
             offered: None,
             stripped: false,
             login_only: false,
+            in_clear: false,
             proxied: None,
             attempts: Vec::new(),
             asked: 0,
@@ -266,12 +270,20 @@ impl Story {
     /// `None` where it began TLS, sent nothing, or spoke a binary protocol that has a [`Talk`]: that tells more, and no passwords.
     pub fn first_line(&self, way: Way) -> Option<String> {
         let plain = self.plain(way)?;
-        let is_told = self.talk().is_some_and(|talk| !(talk.protocol.is_tunnel() && talk.state == State::Accepted));
-        if is_told && plain == PlainProtocol::Binary { None } else { Some(first_line(&self.first[way])) }
+        if self.is_told(plain) { None } else { Some(first_line(&self.first[way])) }
     }
 
-    /// Keeps a way's first bytes.
+    /// Whether what a way spoke is binary, and part of a talk.
+    fn is_told(&self, plain: PlainProtocol) -> bool {
+        let in_talk = self.talk().is_some_and(|talk| !(talk.protocol.is_tunnel() && talk.state == State::Accepted));
+        in_talk && plain == PlainProtocol::Binary
+    }
+
+    /// Keeps a way's first bytes, unless it has begun TLS.
     pub(super) fn note(&mut self, way: Way, bytes: &[u8]) {
+        if self.tls[way] {
+            return;
+        }
         let first = &mut self.first[way];
         first.extend(bytes.iter().take(FIRST.saturating_sub(first.len())));
     }
@@ -281,9 +293,14 @@ impl Story {
         self.first[way] = Vec::new();
     }
 
+    /// Whether anything was captured of a way.
+    pub(super) fn has_spoken(&self, way: Way) -> bool {
+        self.tls[way] || !self.first[way].is_empty()
+    }
+
     /// Whether nothing more can be learnt of a way's first line. (A line end among the first few bytes may be part of a binary header.)
     pub(super) fn has_first(&self, way: Way) -> bool {
         let first = &self.first[way];
-        first.len() >= FIRST || first.iter().skip(6).any(|b| *b == b'\n')
+        first.len() >= FIRST || first.iter().skip(6).any(|b| *b == b'\n') || self.plain(way).is_some_and(|plain| self.is_told(plain))
     }
 }
