@@ -367,7 +367,8 @@ impl Analyzer {
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
         if speaks_tls {
-            if session.tls.seen && session.tls.client_hello_at.is_some() {
+            // A port on which TLS came only behind a request for it is not a TLS port: it speaks both.
+            if session.tls.seen && session.tls.client_hello_at.is_some() && session.prelude.is_none() {
                 self.servers.insert(session.ends.server);
             }
             self.emit(session);
@@ -383,8 +384,9 @@ impl Analyzer {
     fn emit(&mut self, session: Session) {
         self.totals.sessions += 1;
         let port = session.ends.server.port;
-        let tls_port = TLS_PORTS.contains(&port) || self.options.tls_ports.contains(&port) || self.servers.contains(&session.ends.server);
-        let verdict = judge(&session, &Context { tls_port });
+        let tls_only_port = TLS_PORTS.contains(&port) || self.options.tls_ports.contains(&port);
+        let tls_port = tls_only_port || self.servers.contains(&session.ends.server);
+        let verdict = judge(&session, &Context { tls_port, tls_only_port });
         self.finished.push(Finished { session, verdict });
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze::{Analyzer, Finished, Options, Totals};
 use crate::base::{Limits, Time, printable};
-use crate::capture::{CaptureFile, reading_order};
+use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
 use crate::cli::args::{self, Selectors};
 use crate::cli::progress::Progress;
 use crate::cli::select::{Selection, distance};
@@ -223,6 +223,14 @@ impl Feed {
     fn close(&mut self) {
         if let Some(capture) = self.current.take() {
             self.done += capture.position();
+            let lost = |interface: &InterfaceInfo| {
+                let told = interface.statistics.as_ref();
+                let counted = told.map_or(0, |told| told.dropped_by_interface.unwrap_or(0).saturating_add(told.dropped_by_os.unwrap_or(0)));
+                interface.dropped > 0 || counted > 0
+            };
+            if capture.info().interfaces.iter().any(lost) {
+                self.analyzer.note_kernel_drops();
+            }
         }
     }
 }

@@ -5,11 +5,15 @@ use crate::diagnose::rule::{Context, Reading, Rule};
 use crate::diagnose::rules::{self, ALL};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fact, Fault, ToldReaction, Verdict};
-use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, SealedReading, Session};
+use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, Phase, SealedReading, Session};
 
 /// The verdict on a session.
 pub fn judge(session: &Session, context: &Context) -> Verdict {
     let mut readings: Vec<(&Rule, Reading)> = ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, context)?))).collect();
+    if session.only_login_encrypted() && session.phase == Phase::Established {
+        // What ends such a connection is not said in TLS.
+        readings.clear();
+    }
     let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
     readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     let (slug, reading) = settle(readings, session, context);
@@ -140,4 +144,34 @@ fn confidence(session: &Session) -> (Confidence, Confidence) {
         by = by.min(Confidence::Likely);
     }
     (cap(session, base), cap(session, by))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::verdict::Impact;
+    use crate::report::sample;
+
+    fn reading(fault: Fault) -> Reading {
+        Reading::new(fault, Confidence::Likely, Impact::Unknown, format!("it was {fault}"))
+    }
+
+    #[test]
+    fn readings_that_blame_different_parties_decide_nothing() {
+        let (session, _) = sample::refused_hello(1, 0);
+        let (client, server) = (&rules::client_reset::RULE, &rules::server_reset::RULE);
+        let (_, told) = settle(vec![(client, reading(Fault::Client)), (server, reading(Fault::Server))], &session, &Context::default());
+        assert_eq!(told.fault, Fault::Undetermined);
+        let named: Vec<_> = told.alternatives.iter().map(|other| other.fault).collect();
+        assert_eq!(named, [Fault::Client, Fault::Server]);
+    }
+
+    #[test]
+    fn readings_that_agree_on_the_fault_give_the_first() {
+        let (session, _) = sample::refused_hello(1, 0);
+        let (one, other) = (&rules::server_reset::RULE, &rules::server_truncated_record::RULE);
+        let (slug, told) = settle(vec![(one, reading(Fault::Server)), (other, reading(Fault::Server))], &session, &Context::default());
+        assert_eq!((slug, told.fault), ("server-reset", Fault::Server));
+        assert!(told.alternatives.is_empty());
+    }
 }

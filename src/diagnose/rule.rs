@@ -53,8 +53,10 @@ impl Group {
 /// What a rule may know beside the session: facts about the rest of the capture before the session's end.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// Ports on which TLS is expected.
+    /// The server's port is one on which TLS is expected, or spoke it elsewhere in the capture.
     pub tls_port: bool,
+    /// It is one by its number: nothing else is spoken there.
+    pub tls_only_port: bool,
 }
 
 /// What a rule makes of a session.

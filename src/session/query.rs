@@ -24,6 +24,11 @@ impl Session {
         self.prelude.as_deref().filter(|story| story.talks.iter().any(leads))
     }
 
+    /// Only the login was encrypted (TDS): TLS ended after it without a close_notify, and what followed was plain on purpose.
+    pub fn only_login_encrypted(&self) -> bool {
+        self.prelude.as_deref().is_some_and(|story| story.talks.iter().any(|talk| talk.login_only))
+    }
+
     /// The root event, if it is `side`'s bare FIN.
     pub fn bare_fin(&self, side: Side) -> Option<&Act> {
         self.root().filter(|root| self.ending == Ending::Fin && root.side == Some(side) && root.what == ActKind::Fin)

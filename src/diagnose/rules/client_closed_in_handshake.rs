@@ -77,6 +77,7 @@ pub static RULE: Rule = Rule {
         "client-gave-up-waiting",
         "capture-incomplete",
         "tls-interception",
+        "starttls-refused",
     ],
     check,
 };

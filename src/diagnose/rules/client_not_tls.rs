@@ -82,6 +82,11 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     if client.records > 0 || session.tls.client_hello_at.is_some() || session.phase == Phase::Tunneling {
         return None;
     }
+    // A protocol that can do without TLS was spoken, and nobody asked for it: that is its plain form, on a port for both.
+    let plain_form = session.prelude.as_deref().is_some_and(|story| story.talks.iter().any(|talk| !talk.protocol.is_tunnel()));
+    if plain_form && !context.tls_only_port {
+        return None;
+    }
     // The port is one for TLS, or the server answers in TLS: with an alert.
     let speaks = session.side(Side::Server).records > 0;
     if !speaks && !context.tls_port {

@@ -76,6 +76,7 @@ pub static RULE: Rule = Rule {
         "parallel-attempt",
         "capture-incomplete",
         "tls-interception",
+        "starttls-refused",
     ],
     check,
 };

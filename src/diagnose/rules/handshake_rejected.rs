@@ -89,6 +89,7 @@ pub static RULE: Rule = Rule {
         "client-not-tls",
         "record-corruption",
         "tls-interception",
+        "starttls-refused",
     ],
     check,
 };

@@ -92,6 +92,7 @@ pub static RULE: Rule = Rule {
         "server-truncated-record",
         "server-unresponsive",
         "capture-incomplete",
+        "starttls-refused",
     ],
     check,
 };

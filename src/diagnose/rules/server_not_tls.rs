@@ -74,7 +74,7 @@ pub static RULE: Rule = Rule {
     summary: "the answer to the ClientHello is not TLS",
     usual_fault: "undetermined",
     source: include_str!("server_not_tls.rs"),
-    yields_to: &[],
+    yields_to: &["starttls-refused"],
     check,
 };
 

@@ -84,6 +84,7 @@ pub static RULE: Rule = Rule {
         "proxy-tunnel-cut",
         "server-truncated-record",
         "capture-incomplete",
+        "starttls-refused",
     ],
     check,
 };

@@ -72,7 +72,7 @@ pub static RULE: Rule = Rule {
     summary: "what the client sent was acknowledged and never answered: the application hangs, the network works",
     usual_fault: "server",
     source: include_str!("server_unresponsive.rs"),
-    yields_to: &["client-not-tls", "zero-window-stall", "path-mtu-black-hole"],
+    yields_to: &["client-not-tls", "zero-window-stall", "path-mtu-black-hole", "starttls-refused"],
     check,
 };
 

@@ -65,6 +65,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::prelude::State;
 use crate::session::{Phase, Session};
 
 /// The cause.
@@ -81,10 +82,15 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let story = session.prelude.as_deref().filter(|_| session.tunnel().is_none())?;
     let talk = story.talk()?;
-    if session.phase != Phase::Tunneling {
+    // Some clients send their ClientHello although the answer was no.
+    let defied = session.phase == Phase::ClientHello && matches!(talk.state, State::Refused { .. });
+    if session.phase != Phase::Tunneling && !defied {
         return None;
     }
     let refusal = common::refused(session, story);
+    if talk.in_clear {
+        return Some(went_on(refusal.map_or("the server would not".to_owned(), |refusal| refusal.line)));
+    }
     if refusal.is_none() && session.root_side() != Some(Side::Server) {
         return None;
     }
@@ -103,4 +109,15 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .rule_out(Fault::Network, "both directions worked")
             .advise("Switch TLS on in the server's configuration (certificate and key readable, STARTTLS enabled for this listener)."),
     )
+}
+
+/// The client took the no for an answer and went on without TLS, as `sslmode=prefer` does: nothing failed, but nothing is encrypted.
+fn went_on(said: String) -> Reading {
+    Reading::new(
+        Fault::None,
+        Confidence::Likely,
+        Impact::None,
+        format!("the server would not switch to TLS ({said}), and the client went on in the clear"),
+    )
+    .advise("If the connection must be encrypted, let the client insist on it (PostgreSQL: sslmode=verify-full) and switch TLS on at the server.")
 }

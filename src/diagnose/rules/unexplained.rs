@@ -96,6 +96,13 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
         Impact::Unknown,
         format!("the session ended with {how}{by}; what it means cannot be decided from this capture"),
     );
+    if session.only_login_encrypted() {
+        let mut reading = reading;
+        reading.summary =
+            "only the login was encrypted, as both sides agreed; how the plain part behind it ended is not judged here".to_owned();
+        reading.fault = Fault::None;
+        return reading;
+    }
     if let Some(ActKind::Rst(rst)) = session.root().map(|root| &root.what) {
         let misfits = rst.misfits();
         return common::doubt(reading, session, rst, &misfits);
