@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyze::{Analyzer, Finished, Options, Totals};
 use crate::base::{Limits, Time, printable};
-use crate::capture::{CaptureFile, reading_order};
+use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
 use crate::cli::args::{self, Selectors};
 use crate::cli::progress::Progress;
 use crate::cli::select::{Selection, distance};
@@ -223,8 +223,17 @@ impl Feed {
     fn close(&mut self) {
         if let Some(capture) = self.current.take() {
             self.done += capture.position();
+            // What the capturing program lost, it says at the end of the file.
+            if capture.info().interfaces.iter().any(lost_packets) {
+                self.analyzer.note_kernel_drops();
+            }
         }
     }
+}
+
+fn lost_packets(interface: &InterfaceInfo) -> bool {
+    let counted = interface.statistics.and_then(|statistics| statistics.dropped_by_os.max(statistics.dropped_by_interface));
+    interface.dropped > 0 || counted > Some(0)
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -332,7 +341,6 @@ mod no_bpf {
             Ok(Filter)
         }
 
-        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same shape as the filter it stands for")]
         pub(super) fn see(&mut self, _: &Frame<'_>) -> anyhow::Result<()> {
             Ok(())
         }
