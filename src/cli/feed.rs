@@ -223,16 +223,17 @@ impl Feed {
     fn close(&mut self) {
         if let Some(capture) = self.current.take() {
             self.done += capture.position();
-            let lost = |interface: &InterfaceInfo| {
-                let told = interface.statistics.as_ref();
-                let counted = told.map_or(0, |told| told.dropped_by_interface.unwrap_or(0).saturating_add(told.dropped_by_os.unwrap_or(0)));
-                interface.dropped > 0 || counted > 0
-            };
-            if capture.info().interfaces.iter().any(lost) {
+            // What the capturing program lost, it says at the end of the file.
+            if capture.info().interfaces.iter().any(lost_packets) {
                 self.analyzer.note_kernel_drops();
             }
         }
     }
+}
+
+fn lost_packets(interface: &InterfaceInfo) -> bool {
+    let counted = interface.statistics.and_then(|statistics| statistics.dropped_by_os.max(statistics.dropped_by_interface));
+    interface.dropped > 0 || counted > Some(0)
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -340,7 +341,6 @@ mod no_bpf {
             Ok(Filter)
         }
 
-        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same shape as the filter it stands for")]
         pub(super) fn see(&mut self, _: &Frame<'_>) -> anyhow::Result<()> {
             Ok(())
         }

@@ -107,14 +107,15 @@ pub fn explain(text: &str) -> Answer {
 pub fn nearest(text: &str) -> Vec<&'static Message> {
     let words =
         |text: &str| plain(text).split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).map(str::to_owned).collect::<Vec<_>>();
+    let length = |words: &[String]| words.iter().map(String::len).sum::<usize>();
     let asked = words(text);
     let mut scored: Vec<(usize, &'static Message)> = Vec::new();
     for message in messages::ALL {
         let known = words(message.text);
         let shared = known.iter().filter(|word| asked.iter().any(|asked| alike(asked, word))).map(String::len).sum::<usize>();
-        let all: usize = known.iter().map(String::len).sum();
-        // At least half of the known message must be there.
-        if shared * 2 >= all && shared > 0 {
+        // Half of the shorter of the two must be in the other, and more than one small word.
+        let shorter = length(&known).min(length(&asked));
+        if shared * 2 >= shorter && shared > 5 {
             scored.push((shared, message));
         }
     }

@@ -120,6 +120,7 @@ pub fn summary(out: &mut Vec<u8>, tally: &Tally, totals: &Totals, problems: &[St
             not_analysed: NotAnalysedJson { quic: totals.quic, dtls: totals.dtls, other_udp: totals.udp_other },
             icmp_errors: totals.icmp_errors,
             bad_checksums: totals.bad_checksums,
+            duplicates: totals.duplicates,
             skipped: totals.skipped.iter().map(|(&why, &packets)| SkippedJson { reason: totals::skip(why), packets }).collect(),
             limits: totals.limits_reached.iter().copied().collect(),
         },
@@ -374,6 +375,7 @@ struct SummaryJson<'a> {
     not_analysed: NotAnalysedJson,
     icmp_errors: u64,
     bad_checksums: u64,
+    duplicates: u64,
     skipped: Vec<SkippedJson>,
     limits: BTreeMap<&'static str, u64>,
 }

@@ -291,6 +291,9 @@ pub(crate) fn facts(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     if totals.bad_checksums > 0 {
         facts.push(("checksums", count(totals.bad_checksums, "segment with a wrong one", "segments with wrong ones")));
     }
+    if totals.duplicates > 0 {
+        facts.push(("duplicates", count(totals.duplicates, "packet captured twice, told once", "packets captured twice, told once")));
+    }
     if !totals.limits_reached.is_empty() {
         let limits: Vec<String> = totals.limits_reached.iter().map(|(name, times)| format!("{name} ({})", grouped(*times))).collect();
         facts.push(("limits", format!("reached, so some sessions were read in part: {}", limits.join(" · "))));
