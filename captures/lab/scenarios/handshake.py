@@ -215,7 +215,7 @@ def alpn(lab):
         lab.net.run("c", "openssl", "s_client", "-connect", "10.30.0.2:443", "-servername", "api.example.com", "-alpn", "xmpp-client", "-tls1_2", feed=b"")
     fault = dict(fault=["undetermined", "client", "server"], never=["proxy", "network"])
     return [
-        T("alpn-mismatch", "fatal_alert", "server", (False, False), "handshake", phase_also=["client_hello"], note="a Go server that speaks only mqtt, a curl that offers http/1.1: alert 120, encrypted, after the ServerHello", **fault),
+        T(["alpn-mismatch", "handshake-rejected"], "fatal_alert", "server", (False, False), "handshake", phase_also=["client_hello"], note="a Go server that speaks only mqtt, a curl that offers http/1.1: alert 120, encrypted, after the ServerHello", **fault),
         T("alpn-mismatch", "fatal_alert", "server", (False, False), "client_hello", note="the same with TLS 1.2 and the name xmpp-client", **fault),
     ]
 
