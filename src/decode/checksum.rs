@@ -61,3 +61,81 @@ fn fold(sum: u64) -> u16 {
     let sum = (sum >> 16) + (sum & 0xffff);
     sum as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::*;
+
+    /// RFC 1071, word by word.
+    fn slow_sum(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for word in bytes.chunks(2) {
+            sum += u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)]));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    #[test]
+    fn the_fast_sum_is_the_slow_one() {
+        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+        let bytes: Vec<u8> = (0..70_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for len in (0..200).chain([1460, 1461, 1462, 1463, 65_535, 70_000]) {
+            for from in 0..4.min(bytes.len() - len + 1) {
+                let part = &bytes[from..from + len];
+                assert_eq!(sum(part), slow_sum(part), "{len} bytes from {from}");
+            }
+        }
+        assert_eq!(sum(&vec![0xff; 1 << 20]), 0xffff);
+    }
+
+    /// What is said of the segment of [`tcp4`] and of [`tcp6`] with another checksum field, given the pseudo-header's sum.
+    fn with_field(len: usize, field: impl Fn(u16, u16) -> u16) -> [Checksum; 2] {
+        let payload = vec![0x5a; len];
+        let verify = |source: IpAddr, destination: IpAddr, segment: &[u8]| {
+            let mut pseudo = match (source, destination) {
+                (IpAddr::V4(a), IpAddr::V4(b)) => [a.octets(), b.octets()].concat(),
+                (IpAddr::V6(a), IpAddr::V6(b)) => [a.octets(), b.octets()].concat(),
+                _ => panic!(),
+            };
+            pseudo.extend([0, 6]);
+            let without_len = slow_sum(&pseudo);
+            pseudo.extend((segment.len() as u16).to_be_bytes());
+            let mut segment = segment.to_vec();
+            let field = field(slow_sum(&pseudo), without_len);
+            segment[16..18].copy_from_slice(&field.to_be_bytes());
+            super::verify(source, destination, &segment, field)
+        };
+        [verify(CLIENT.into(), SERVER.into(), &tcp4(&payload)[20..]), verify(CLIENT6.into(), SERVER6.into(), &tcp6(&payload)[40..])]
+    }
+
+    #[test]
+    fn offload_is_not_damage() {
+        for len in [0, 1, 100, 1400] {
+            assert_eq!(with_field(len, |_, _| 0), [Checksum::Offloaded; 2]);
+            assert_eq!(with_field(len, |with_len, _| with_len), [Checksum::Offloaded; 2]);
+            assert_eq!(with_field(len, |_, without_len| without_len), [Checksum::Offloaded; 2]);
+            assert_eq!(with_field(len, |with_len, _| with_len ^ 1), [Checksum::Bad; 2]);
+            assert_eq!(with_field(len, |with_len, _| !with_len), [Checksum::Bad; 2]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_sum_of_an_impossibly_long_frame_is_no_damage() {
+        assert_eq!(with_field(1448, |with_len, _| with_len ^ 1), [Checksum::Bad; 2]);
+        assert_eq!(with_field(1449, |with_len, _| with_len ^ 1), [Checksum::Unknown; 2]);
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let segment = tcp4(PAYLOAD)[20..].to_vec();
+        let verify = |segment: &[u8]| super::verify(CLIENT.into(), SERVER.into(), segment, u16::from_be_bytes([segment[16], segment[17]]));
+        assert_eq!(verify(&segment), Checksum::Good);
+        for i in 0..segment.len() {
+            let mut damaged = segment.clone();
+            damaged[i] ^= 0x10;
+            assert_eq!(verify(&damaged), Checksum::Bad, "byte {i}");
+        }
+    }
+}

@@ -116,6 +116,9 @@ pub(super) mod tests {
 
     const LEN: usize = 300;
 
+    /// What a fragment gave: checksum, payload and frame number of a segment; or why not yet.
+    type Outcome = Result<(Checksum, Vec<u8>, u32), Skip>;
+
     /// The fragment of the IPv4 packet `whole` that has the bytes from `from` to `to` of its payload.
     fn part4(whole: &[u8], id: u16, from: usize, to: usize) -> Vec<u8> {
         let payload = &whole[20..];
@@ -149,8 +152,8 @@ pub(super) mod tests {
         (0..LEN + 32).step_by(64).flat_map(|from| [part4(&four, 9, from, from + 64), part6(&six, 9, from, from + 64)]).collect()
     }
 
-    /// What decoding `parts` one after the other gives, a second apart: a checksum and a length for a segment.
-    fn decode(parts: &[Vec<u8>]) -> Vec<Result<(Checksum, Vec<u8>, u32), Skip>> {
+    /// What decoding `parts` one after the other gives, a second apart.
+    fn decode(parts: &[Vec<u8>]) -> Vec<Outcome> {
         let mut decoder = Decoder::new();
         let mut results = Vec::new();
         for (i, part) in parts.iter().enumerate() {
@@ -165,7 +168,7 @@ pub(super) mod tests {
         results
     }
 
-    fn joined(frame: u32) -> Result<(Checksum, Vec<u8>, u32), Skip> {
+    fn joined(frame: u32) -> Outcome {
         Ok((Checksum::Good, data(), frame))
     }
 

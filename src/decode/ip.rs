@@ -204,3 +204,153 @@ fn last_stop(header: &[u8]) -> Option<Ipv6Addr> {
     };
     Some(Ipv6Addr::from(*address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::super::{Checksum, Decoded, Decoder};
+    use super::*;
+    use crate::base::LinkType;
+
+    /// Destination, payload seen and on the wire, checksum; or why there is no segment.
+    fn read(data: &[u8], wire_len: usize) -> Result<(IpAddr, usize, u32, Checksum), Skip> {
+        match Decoder::new().decode(&frame(LinkType::RAW, data, wire_len)) {
+            Decoded::Tcp(s) => Ok((s.key.destination(s.way).ip, s.payload.len(), s.payload_len, s.checksum)),
+            Decoded::Skipped(skip) => Err(skip),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn with_total(total: u16) -> Vec<u8> {
+        let mut data = tcp4(PAYLOAD);
+        data[2..4].copy_from_slice(&total.to_be_bytes());
+        data
+    }
+
+    #[test]
+    fn the_ipv4_length_counts_where_it_can_be_true() {
+        let server = IpAddr::from(SERVER);
+        let len = PAYLOAD.len();
+        assert_eq!(read(&with_total(74), 74), Ok((server, len, 22, Checksum::Good)));
+        assert_eq!(read(&with_total(64), 74), Ok((server, 12, 12, Checksum::Bad)));
+        // Longer than the frame: what is missing was not cut, so the frame's length counts.
+        assert_eq!(read(&with_total(99), 74), Ok((server, len, 22, Checksum::Unknown)));
+        assert_eq!(read(&with_total(99), 99), Ok((server, len, 47, Checksum::Unknown)));
+        // Segmentation offload: no length at all, or a frame far longer than the field can say.
+        assert_eq!(read(&with_total(0), 74), Ok((server, len, 22, Checksum::Good)));
+        assert_eq!(read(&with_total(0), 100_052), Ok((server, len, 100_000, Checksum::Unknown)));
+        assert_eq!(read(&with_total(19), 74), Err(Skip::Malformed));
+        assert_eq!(read(&with_total(1), 74), Err(Skip::Malformed));
+    }
+
+    #[test]
+    fn ipv4_options_are_stepped_over() {
+        let mut data = tcp4(PAYLOAD);
+        data.splice(20..20, [1, 1, 1, 0, 7, 7, 7, 7]);
+        data[0] = 0x47;
+        data[3] += 8;
+        assert_eq!(read(&data, data.len()), Ok((SERVER.into(), PAYLOAD.len(), 22, Checksum::Good)));
+        data[0] = 0x44;
+        assert_eq!(read(&data, data.len()), Err(Skip::Malformed));
+        data[0] = 0x4f;
+        data.truncate(40);
+        assert_eq!(read(&data, 82), Err(Skip::CutShort));
+        assert_eq!(read(&data, 40), Err(Skip::Malformed));
+    }
+
+    /// The packet of [`tcp6`] with extension headers: the number of each, and its bytes after the next header's number.
+    fn with_extensions(extensions: &[(u8, &[u8])]) -> Vec<u8> {
+        let plain = tcp6(PAYLOAD);
+        let mut data = plain[..40].to_vec();
+        data[6] = extensions.first().map_or(6, |(number, _)| *number);
+        for (i, (_, rest)) in extensions.iter().enumerate() {
+            data.push(extensions.get(i + 1).map_or(6, |(number, _)| *number));
+            data.extend(*rest);
+        }
+        data.extend(&plain[40..]);
+        let len = data.len() as u16 - 40;
+        data[4..6].copy_from_slice(&len.to_be_bytes());
+        data
+    }
+
+    #[test]
+    fn ipv6_extensions_are_stepped_over() {
+        let options: &[u8] = &[0, 1, 4, 0, 0, 0, 0];
+        let long: &[u8] = &[1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let atomic: &[u8] = &[0, 0, 0, 0, 0, 0, 9];
+        let authentication: &[u8] = &[4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        let good = Ok((SERVER6.into(), PAYLOAD.len(), 22, Checksum::Good));
+        for extensions in [
+            &[][..],
+            &[(0, options)],
+            &[(60, long)],
+            &[(44, atomic)],
+            &[(51, authentication)],
+            &[(0, long), (60, options), (44, atomic), (51, authentication), (60, long)],
+        ] {
+            let data = with_extensions(extensions);
+            assert_eq!(read(&data, data.len()), good, "{extensions:?}");
+            // Cut anywhere in them.
+            for n in 40..data.len() - PAYLOAD.len() - 32 {
+                assert_eq!(read(&data[..n], data.len()), Err(Skip::CutShort), "{extensions:?} cut at {n}");
+                assert_eq!(read(&data[..n], n), Err(Skip::Malformed), "{extensions:?}, {n} bytes");
+            }
+        }
+        // No next header, mobility (which nothing follows), security.
+        for (number, skip) in [(59, Skip::NotTcp(59)), (135, Skip::NotTcp(135)), (50, Skip::Encrypted)] {
+            let data = with_extensions(&[(number, options)]);
+            assert_eq!(read(&data, data.len()), Err(skip));
+        }
+        // A hop-by-hop header has no place in IPv4, and an authentication header has a length.
+        assert_eq!(skipped(LinkType::RAW, &in_ipv4(0, &tcp6(PAYLOAD))), Skip::NotTcp(0));
+        let mut empty = authentication.to_vec();
+        empty[0] = 0;
+        let data = with_extensions(&[(51, &empty)]);
+        assert_eq!(read(&data, data.len()), Err(Skip::Malformed));
+    }
+
+    #[test]
+    fn the_last_stop_of_a_routed_packet_is_its_destination() {
+        let stop = |last: u8| [&[0x20, 1, 0x0d, 0xb8][..], &[0; 11], &[last]].concat();
+        let routed = |typ: u8, left: u8, stops: &[u8]| {
+            let body = stops.iter().flat_map(|&last| stop(last)).collect::<Vec<_>>();
+            let header = [&[stops.len() as u8 * 2, typ, left, 0, 0, 0, 0], &body[..]].concat();
+            let data = with_extensions(&[(43, &header)]);
+            read(&data, data.len()).unwrap().0
+        };
+        let ip = |last| IpAddr::from(<[u8; 16]>::try_from(stop(last)).unwrap());
+        assert_eq!(routed(0, 1, &[0x77, 0x88]), ip(0x88));
+        assert_eq!(routed(2, 1, &[0x77]), ip(0x77));
+        assert_eq!(routed(4, 1, &[0x77, 0x88]), ip(0x77));
+        for (typ, left, stops) in [(0, 0, &[0x77, 0x88][..]), (4, 0, &[0x77, 0x88]), (0, 1, &[]), (9, 1, &[0x77])] {
+            assert_eq!(routed(typ, left, stops), IpAddr::from(SERVER6));
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_of_the_last_stop() {
+        let header = [&[2, 0, 1, 0, 0, 0, 0][..], &SERVER6].concat();
+        let mut data = with_extensions(&[(43, &header)]);
+        data[39] = 0xee;
+        assert_eq!(read(&data, data.len()), Ok((SERVER6.into(), PAYLOAD.len(), 22, Checksum::Good)));
+    }
+
+    #[test]
+    fn the_ipv6_length_counts_where_it_can_be_true() {
+        let server = IpAddr::from(SERVER6);
+        let len = PAYLOAD.len();
+        let with_len = |promised: u16| {
+            let mut data = tcp6(PAYLOAD);
+            data[4..6].copy_from_slice(&promised.to_be_bytes());
+            data
+        };
+        assert_eq!(read(&with_len(54), 94), Ok((server, len, 22, Checksum::Good)));
+        assert_eq!(read(&with_len(44), 94), Ok((server, 12, 12, Checksum::Bad)));
+        assert_eq!(read(&with_len(99), 94), Ok((server, len, 22, Checksum::Unknown)));
+        assert_eq!(read(&with_len(0), 94), Ok((server, len, 22, Checksum::Good)));
+        // A jumbogram.
+        let mut jumbo = with_extensions(&[(0, &[0, 0xc2, 4, 0, 1, 0x86, 0xc8])]);
+        jumbo[4..6].copy_from_slice(&[0, 0]);
+        assert_eq!(read(&jumbo, 40 + 8 + 32 + 100_000), Ok((server, len, 100_000, Checksum::Unknown)));
+    }
+}

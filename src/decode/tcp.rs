@@ -179,3 +179,109 @@ fn note(found: &mut TcpOptions, option: TcpOptionElement) {
         TcpOptionElement::Noop => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::super::{Decoded, Decoder};
+    use super::*;
+    use crate::base::LinkType;
+
+    /// An IPv4 packet with the segment of [`tcp4`], but `options` instead of its own.
+    fn with_options(options: &[u8]) -> Vec<u8> {
+        let mut data = tcp4(PAYLOAD);
+        data.splice(40..52, options.iter().copied());
+        data[32] = ((5 + options.len() / 4) as u8) << 4;
+        let total = data.len() as u16;
+        data[2..4].copy_from_slice(&total.to_be_bytes());
+        data
+    }
+
+    fn read(options: &[u8]) -> TcpOptions {
+        with_decoded(LinkType::RAW, &with_options(options), |decoded| match decoded {
+            Decoded::Tcp(segment) => {
+                assert_eq!(segment.payload, PAYLOAD);
+                segment.options
+            }
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn options_are_read_over_unknown_ones() {
+        let none = TcpOptions::default();
+        assert_eq!(read(&[]), none);
+        assert_eq!(read(&[1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6]), TcpOptions { timestamps: Some((5, 6)), ..none });
+        let syn = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 5, 0, 0, 0, 0, 1, 3, 3, 7];
+        let read_syn = TcpOptions { mss: Some(1460), window_scale: Some(7), sack_permitted: true, timestamps: Some((5, 0)), sack: None };
+        assert_eq!(read(&syn), read_syn);
+        let sack = [1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4];
+        assert_eq!(read(&sack), TcpOptions { sack: Some((1, 2)), ..none });
+        // Multipath TCP, then what comes after it.
+        assert_eq!(read(&[30, 8, 0, 0, 0, 0, 0, 0, 2, 4, 5, 0xb4]), TcpOptions { mss: Some(1460), ..none });
+        // A known one of a wrong length.
+        assert_eq!(read(&[3, 4, 7, 7, 2, 4, 5, 0xb4]), TcpOptions { mss: Some(1460), ..none });
+        // The end of the list ends it; so does a length that leads nowhere.
+        assert_eq!(read(&[0, 1, 1, 1, 2, 4, 5, 0xb4]), none);
+        assert_eq!(read(&[99, 1, 1, 1, 2, 4, 5, 0xb4]), none);
+        assert_eq!(read(&[99, 0, 1, 1, 2, 4, 5, 0xb4]), none);
+        assert_eq!(read(&[99, 9, 1, 1, 2, 4, 5, 0xb4]), none);
+        assert_eq!(read(&[1, 1, 1, 8]), none);
+    }
+
+    #[test]
+    fn all_twelve_flags_are_kept() {
+        for flags in [0x000, 0x002, 0x014, 0x1ff, 0xe00, 0xfff] {
+            let mut data = tcp4(b"");
+            data[32] = 0x80 | (flags >> 8) as u8;
+            data[33] = flags as u8;
+            with_decoded(LinkType::RAW, &data, |decoded| {
+                assert!(matches!(decoded, Decoded::Tcp(Segment { flags: TcpFlags(read), .. }) if read == flags), "{flags:x}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_bad_data_offset_leaves_the_connection_and_nothing_else() {
+        let mut data = tcp4(PAYLOAD);
+        for offset in 0..16 {
+            data[32] = offset << 4;
+            with_decoded(LinkType::RAW, &data, |decoded| {
+                let Decoded::Tcp(segment) = decoded else { panic!("{decoded:?}") };
+                assert_eq!((segment.seq, segment.key.source(segment.way).port), (SEQ, PORT));
+                let header = usize::from(offset) * 4;
+                let payload = if (20..=54).contains(&header) { 54 - header } else { 0 };
+                assert_eq!((segment.payload.len(), segment.payload_len as usize), (payload, payload), "offset {offset}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_length_too_short_for_the_header_is_believed_down_to_the_window() {
+        let mut data = tcp4(PAYLOAD);
+        for len in 0..32 {
+            data[2..4].copy_from_slice(&(20 + len as u16).to_be_bytes());
+            with_decoded(LinkType::RAW, &data, |decoded| match decoded {
+                Decoded::Tcp(segment) => {
+                    assert!(len >= 16);
+                    assert_eq!((segment.seq, segment.window, segment.payload_len), (SEQ, 501, 0));
+                }
+                Decoded::Skipped(skip) => assert!(len < 16 && skip == Skip::Malformed),
+                other => panic!("{other:?}"),
+            });
+        }
+    }
+
+    #[test]
+    fn options_that_were_cut_count_as_far_as_they_go() {
+        let data = with_options(&[2, 4, 5, 0xb4, 4, 2, 3, 3, 7, 1, 1, 1]);
+        let mut decoder = Decoder::new();
+        let mut cut = |n: usize| match decoder.decode(&frame(LinkType::RAW, &data[..n], data.len())) {
+            Decoded::Tcp(segment) => (segment.options.mss, segment.options.sack_permitted, segment.payload_len as usize),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cut(43), (None, false, PAYLOAD.len()));
+        assert_eq!(cut(44), (Some(1460), false, PAYLOAD.len()));
+        assert_eq!(cut(46), (Some(1460), true, PAYLOAD.len()));
+    }
+}

@@ -11,7 +11,7 @@ pub(super) const CLIENT6: [u8; 16] = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 
 pub(super) const SERVER6: [u8; 16] = [0x20, 1, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
 pub(super) const PORT: u16 = 51544;
 pub(super) const SEQ: u32 = 0x8123_4567;
-pub(super) const PAYLOAD: &[u8] = b"sixteen and four more";
+pub(super) const PAYLOAD: &[u8] = b"sixteen, and six more.";
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 /// A frame of `wire_len` bytes, of which `data` was captured.
@@ -249,12 +249,14 @@ fn a_frame_that_ends_too_early_is_no_cut() {
 
 #[test]
 fn another_ip_version_is_not_guessed_at() {
-    for (name, link, mut data) in carriers() {
+    // Without Ethernet in sight, a MAC address that begins like an IP header is taken for one.
+    for (name, link, mut data) in carriers().into_iter().filter(|(name, ..)| !name.contains("mac like")) {
         let header = data.len() - PAYLOAD.len() - 32 - if name.ends_with("true") { 40 } else { 20 };
         data[header] = 0x50 | (data[header] & 0x0f);
         let skip = skipped(link, &data);
         // MPLS does not say what it carries.
-        let expected = if name.contains("mpls") || name.contains("pseudowire") { Skip::NotIp(0x8847) } else { Skip::Malformed };
+        let guessed = name.contains("mpls") || name.contains("pseudowire");
+        let expected = if guessed { Skip::NotIp(0x8847) } else { Skip::Malformed };
         assert_eq!(skip, expected, "{name}");
     }
 }

@@ -83,3 +83,103 @@ fn is_dtls(payload: Bytes<'_>) -> bool {
     // A connection identifier stands before the length, and its own is not in the record.
     typ == WITH_CONNECTION_ID || ((1..=MAX_LEN).contains(&len) && HEADER + len <= payload.wire)
 }
+
+#[cfg(test)]
+mod tests {
+    use etherparse::PacketBuilder;
+
+    use super::super::tests::*;
+    use super::super::{Decoded, Decoder};
+    use super::*;
+    use crate::base::LinkType;
+
+    fn kind(port: u16, payload: &[u8]) -> UdpKind {
+        let mut data = Vec::new();
+        PacketBuilder::ipv4(CLIENT, SERVER, 57).udp(50_001, port).write(&mut data, payload).unwrap();
+        with_decoded(LinkType::RAW, &data, |decoded| match decoded {
+            Decoded::Udp(kind) => kind,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// A QUIC long header with connection identifiers of these lengths, and `rest` bytes after it.
+    fn long(first: u8, version: u32, ids: [u8; 2], rest: usize) -> Vec<u8> {
+        let id = |len: u8| [&[len][..], &vec![7; usize::from(len)]].concat();
+        [&[first][..], &version.to_be_bytes(), &id(ids[0]), &id(ids[1]), &vec![9; rest]].concat()
+    }
+
+    #[test]
+    fn quic_is_known_by_its_version_on_any_port() {
+        for version in [1, 0x6b33_43cf, 0xff00_001d] {
+            assert_eq!(kind(9999, &long(0xc3, version, [8, 0], 1180)), UdpKind::Quic, "{version:x}");
+        }
+        assert_eq!(kind(9999, &long(0xa5, 0, [0, 8], 8)), UdpKind::Quic);
+
+        assert_eq!(kind(9999, &long(0xc3, 2, [8, 0], 1180)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0x83, 1, [8, 0], 1180)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xc3, 1, [21, 0], 1180)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xc3, 1, [8, 21], 1180)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xc3, 1, [8, 0], 15)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xc3, 1, [0, 0], 1180)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xa5, 0, [0, 8], 7)), UdpKind::Other);
+        assert_eq!(kind(9999, &long(0xa5, 0, [0, 0], 8)), UdpKind::Other);
+    }
+
+    #[test]
+    fn short_headers_are_known_by_their_port() {
+        assert_eq!(kind(443, &[0x41; 21]), UdpKind::Quic);
+        assert_eq!(kind(8443, &[0x41; 21]), UdpKind::Quic);
+        assert_eq!(kind(444, &[0x41; 21]), UdpKind::Other);
+        assert_eq!(kind(443, &[0x41; 20]), UdpKind::Other);
+        assert_eq!(kind(443, &[0x21; 21]), UdpKind::Other);
+    }
+
+    #[test]
+    fn dtls_is_known_by_its_records() {
+        let record = |typ: u8, version: [u8; 2], len: u16, rest: usize| {
+            [&[typ][..], &version, &[0, 0, 0, 0, 0, 0, 0, 1], &len.to_be_bytes(), &vec![1; rest]].concat()
+        };
+        assert_eq!(kind(9999, &record(22, [0xfe, 0xff], 100, 100)), UdpKind::Dtls);
+        assert_eq!(kind(443, &record(23, [0xfe, 0xfd], 40, 140)), UdpKind::Dtls);
+        assert_eq!(kind(9999, &record(20, [0xfe, 0xfc], 1, 1)), UdpKind::Dtls);
+        // With a connection identifier of 8 bytes the length stands elsewhere.
+        assert_eq!(kind(9999, &record(25, [0xfe, 0xfd], 0xeeee, 60)), UdpKind::Dtls);
+
+        assert_eq!(kind(9999, &record(19, [0xfe, 0xfd], 40, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(26, [0xfe, 0xfd], 40, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(22, [3, 3], 40, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(22, [0xfe, 0xfb], 40, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(22, [0xfe, 0xfd], 41, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(22, [0xfe, 0xfd], 0, 40)), UdpKind::Other);
+        assert_eq!(kind(9999, &record(22, [0xfe, 0xfd], 40, 0)[..12]), UdpKind::Other);
+    }
+
+    #[test]
+    fn the_udp_length_leaves_padding_out() {
+        let mut data = Vec::new();
+        PacketBuilder::ipv4(CLIENT, SERVER, 57).udp(50_001, 443).write(&mut data, &[0x41; 30]).unwrap();
+        let with_len = |len: u8| {
+            let mut data = data.clone();
+            data[25] = len;
+            with_decoded(LinkType::RAW, &data, |decoded| match decoded {
+                Decoded::Udp(kind) => kind,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(with_len(38), UdpKind::Quic);
+        assert_eq!(with_len(28), UdpKind::Other);
+        // No length: as long as the packet.
+        assert_eq!(with_len(0), UdpKind::Quic);
+    }
+
+    #[test]
+    fn a_cut_in_the_header_is_one() {
+        let mut data = Vec::new();
+        PacketBuilder::ipv4(CLIENT, SERVER, 57).udp(50_001, 4789).write(&mut data, &[8; 30]).unwrap();
+        for n in 20..36 {
+            let mut decoder = Decoder::new();
+            let decoded = decoder.decode(&frame(LinkType::RAW, &data[..n], data.len()));
+            assert!(matches!(decoded, Decoded::Skipped(Skip::CutShort)), "cut at {n}");
+        }
+    }
+}

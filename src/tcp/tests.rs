@@ -1,7 +1,7 @@
 //! Connections fed by hand: what becomes of the bytes, in which order, and what is said of the rest.
 
 use super::{Connection, Heard};
-use crate::base::{At, Endpoint, FlowKey, GapReason, Limits, Piece, Time, Way};
+use crate::base::{At, Endpoint, FlowKey, Limits, Piece, Time, Way};
 use crate::decode::{Checksum, Segment, TcpFlags, TcpOptions};
 
 const ACK: u16 = 0x10;
