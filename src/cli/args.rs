@@ -84,6 +84,7 @@ pub(crate) struct ReadArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(override_usage = "whohungup show [OPTIONS] FILE... [N]")]
 pub(crate) struct ShowArgs {
     /// Captures, as for read, and then the session's number: Wireshark's tcp.stream
     ///
@@ -130,7 +131,7 @@ pub(crate) struct Selectors {
     /// Only sessions alive at this time, or else the nearest one
     #[arg(long, value_name = "TIME", conflicts_with_all = ["from", "to"])]
     pub(crate) at: Option<When>,
-    /// Only sessions with this fault: server, client, proxy, network, undetermined, none
+    /// Only sessions with one of these faults, separated by commas
     #[arg(long, value_name = "FAULT", value_delimiter = ',')]
     pub(crate) only: Vec<Only>,
     /// Leave out sessions with these addresses, such as health checkers

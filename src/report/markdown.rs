@@ -30,7 +30,7 @@ fn line(row: &Incident, overview: &Overview<'_>) -> String {
     let clock = &overview.context.clock;
     let number = row.number().map_or("-".to_owned(), |number| number.to_string());
     let times = if row.count > 1 { format!(" ×{}", row.count) } else { String::new() };
-    let what = table::told(row, overview).join(" · ");
+    let what = table::told(row, overview, false).join(" · ");
     format!(
         "| {number}{times} | {} | {} {} | {} | {} | {} |\n",
         blame(row.fault, row.confidence),

@@ -95,9 +95,19 @@ fn doubts(out: &mut Vec<Block>, verdict: &Verdict) {
         for other in &verdict.alternatives {
             out.push(Block::Item("•".to_owned(), format!("{}, {}: {}", other.fault, other.cause, shown(&other.why))));
             if !other.decide_by.is_empty() {
-                out.push(Block::Item("  to decide:".to_owned(), shown(&other.decide_by)));
+                let (text, command) = with_command(&other.decide_by);
+                out.push(Block::Item("  to decide:".to_owned(), text));
+                out.extend(command.map(Block::Command));
             }
         }
+    }
+}
+
+/// Advice, and the command it ends with, if it does: a command must be pasted, so it is never wrapped.
+fn with_command(text: &str) -> (String, Option<String>) {
+    match text.find(": tcpdump ").and_then(|at| text.split_at_checked(at + 1)) {
+        Some((lead, command)) => (shown(lead), Some(printable(command.trim().trim_end_matches('.'), 400))),
+        None => (shown(text), None),
     }
 }
 
@@ -108,7 +118,9 @@ fn advice(out: &mut Vec<Block>, verdict: &Verdict, rule: Option<&Rule>) {
     }
     out.push(Block::Heading("What to do".to_owned()));
     for (place, step) in verdict.advice.iter().enumerate() {
-        out.push(Block::Item(format!("{}.", place + 1), sentence(&shown(step))));
+        let (text, command) = with_command(step);
+        out.push(Block::Item(format!("{}.", place + 1), if command.is_some() { text } else { sentence(&text) }));
+        out.extend(command.map(Block::Command));
     }
     if verdict.advice.is_empty() {
         // The manual's own list, short: the page holds the rest.
@@ -311,7 +323,7 @@ mod tests {
             "frame 3313 (+60.021 s) client: RST, a reaction to frame 3312",
             "network: every byte was acknowledged",
             "proxy, middlebox-idle-timeout: a box",
-            "tcpdump -i any -w server.pcap",
+            "\n  tcpdump -i any -w server.pcap host 10.0.0.12 and tcp port 443\n",
             "1. Let the client's pool drop idle connections before 60 s.",
             "whohungup causes server-idle-timeout",
             "unexpected eof while reading",
@@ -329,7 +341,7 @@ mod tests {
     #[test]
     fn fits_its_width_but_for_what_is_pasted() {
         let text = story(&sample::idle_timeout(), 80);
-        for line in text.lines().filter(|line| !line.contains("tcp.stream")) {
+        for line in text.lines().filter(|line| !line.contains("tcp.stream") && !line.contains("tcpdump")) {
             assert!(width(line) <= 80, "{line}");
         }
     }

@@ -151,7 +151,7 @@ fn list(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint)
             line.remove(1);
         }
         if wide {
-            line.push(told(row, overview).join(" · "));
+            line.push(told(row, overview, false).join(" · "));
         }
         table.add_row(line);
     }
@@ -174,16 +174,16 @@ fn list(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint)
         out.push_str(&line.trim_end().replacen(&cells.fault, &paint.fault(row.fault, &cells.fault), 1));
         out.push('\n');
         if !wide && row.class != Class::Clean {
-            told(row, overview).iter().for_each(|text| hang(out, &indent, text, columns));
+            told(row, overview, true).iter().for_each(|text| hang(out, &indent, text, columns));
         }
     }
 }
 
-/// What there is to say of a row: its cause and sentence, and the sessions joined in it.
-pub(crate) fn told(row: &Incident, overview: &Overview<'_>) -> Vec<String> {
+/// What there is to say of a row: its cause (and how sure that is), its sentence, and the sessions joined in it.
+pub(crate) fn told(row: &Incident, overview: &Overview<'_>, surely: bool) -> Vec<String> {
     let mut out = vec![match row.class {
         Class::Clean => row.cause.to_owned(),
-        Class::Fault => format!("{} ({}): {}", row.cause, row.confidence, row.summary),
+        Class::Fault if surely => format!("{} ({}): {}", row.cause, row.confidence, row.summary),
         _ => format!("{}: {}", row.cause, row.summary),
     }];
     if row.count > 1 {

@@ -21,12 +21,14 @@ impl Stamp {
         let (seconds, nanos) = (time.nanos().div_euclid(NANOS), time.nanos().rem_euclid(NANOS));
         let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
         let (year, month, day) = civil(days);
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        let fields = [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, second / 3600), (14, 2, second / 60 % 60), (17, 2, second % 60)];
-        for (at, len, number) in fields.into_iter().chain([(20, 9, nanos)]) {
-            put(&mut text, at, len, number);
-        }
-        Stamp(text)
+        let [y1, y2, y3, y4] = digits(year);
+        let ([m1, m2], [d1, d2]) = (digits(month), digits(day));
+        let ([h1, h2], [i1, i2], [s1, s2]) = (digits(second / 3600), digits(second / 60 % 60), digits(second % 60));
+        let [n1, n2, n3, n4, n5, n6, n7, n8, n9] = digits(nanos);
+        Stamp([
+            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'.', n1, n2, n3, n4, n5, n6, n7, n8, n9,
+            b'Z',
+        ])
     }
 
     /// The text.
@@ -35,11 +37,15 @@ impl Stamp {
     }
 }
 
-fn put(text: &mut [u8], at: usize, len: usize, mut number: i64) {
-    for slot in text.get_mut(at..at + len).unwrap_or_default().iter_mut().rev() {
-        *slot = b'0' + (number % 10) as u8;
-        number /= 10;
+/// The last `N` decimal digits of a number that is not negative.
+fn digits<const N: usize>(number: i64) -> [u8; N] {
+    let mut rest = number.unsigned_abs();
+    let mut text = [b'0'; N];
+    for digit in text.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
     }
+    text
 }
 
 /// Year, month and day of a count of days since 1970-01-01 in the Gregorian calendar.

@@ -96,7 +96,7 @@ fn what(what: &What) -> String {
 }
 
 fn repeated(what: &str, times: u32) -> String {
-    if times > 1 { format!("{what} ({} times)", grouped(times.into())) } else { what.to_owned() }
+    if times > 1 { format!("{what}, {} times", grouped(times.into())) } else { what.to_owned() }
 }
 
 fn sealed(records: u32, bytes: u64) -> String {
