@@ -163,15 +163,16 @@ fn relink(frame: &Owned, to: Link) -> Owned {
     if !matches!(typ, [0x08, 0x00] | [0x86, 0xdd]) {
         return frame.clone();
     }
-    let macs = [&[2, 0, 0, 0, 0, 9], mac.as_slice()].concat();
+    // Cooked headers say which packets the host sent and which were for it: here it was neither.
+    let macs = [[2, 0, 0, 0, 0, 9], mac].concat();
     let (link, head) = match to {
-        Link::Ethernet => (LinkType::ETHERNET, [&macs, typ.as_slice()].concat()),
-        Link::Vlan => (LinkType::ETHERNET, [&macs, &[0x81, 0, 0, 7], typ.as_slice()].concat()),
-        Link::QinQ => (LinkType::ETHERNET, [&macs, &[0x88, 0xa8, 0, 9, 0x81, 0, 0, 7], typ.as_slice()].concat()),
+        Link::Ethernet => (LinkType::ETHERNET, [macs.as_slice(), &typ].concat()),
+        Link::Vlan => (LinkType::ETHERNET, [macs.as_slice(), &[0x81, 0, 0, 7], &typ].concat()),
+        Link::QinQ => (LinkType::ETHERNET, [macs.as_slice(), &[0x88, 0xa8, 0, 9, 0x81, 0, 0, 7], &typ].concat()),
         Link::Raw => (LinkType::RAW, Vec::new()),
         Link::Null => (LinkType::NULL, if typ[0] == 8 { vec![2, 0, 0, 0] } else { vec![30, 0, 0, 0] }),
-        Link::Sll => (LinkType::LINUX_SLL, [&[0, 0, 0, 1, 0, 6], mac.as_slice(), &[0, 0], &typ].concat()),
-        Link::Sll2 => (LinkType::LINUX_SLL2, [&typ, [0, 0, 0, 0, 0, 2, 0, 1, 0, 6].as_slice(), &mac, &[0, 0]].concat()),
+        Link::Sll => (LinkType::LINUX_SLL, [&[0, 3, 0, 1, 0, 6], mac.as_slice(), &[0, 0], &typ].concat()),
+        Link::Sll2 => (LinkType::LINUX_SLL2, [&typ, [0, 0, 0, 0, 0, 2, 0, 1, 3, 6].as_slice(), &mac, &[0, 0]].concat()),
         Link::Pppoe => {
             let inner = (ip.len() + frame.wire_len as usize - frame.data.len() + 2) as u16;
             let ppp: [u8; 2] = if typ[0] == 8 { [0, 0x21] } else { [0, 0x57] };
