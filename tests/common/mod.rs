@@ -1,0 +1,129 @@
+//! What the integration tests share: captures in memory, their analysis, and random numbers that are the same in every run.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::disallowed_methods, reason = "tests read files and may be asked to read more of them")]
+
+pub mod format;
+pub mod packet;
+pub mod transform;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use whohungup::analyze::{Analyzer, Finished, Options, Totals};
+use whohungup::base::{At, Frame, LinkType, Time};
+use whohungup::capture::CaptureFile;
+
+/// A frame that owns its bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    pub time: i64,
+    pub link: LinkType,
+    pub wire_len: u32,
+    pub data: Vec<u8>,
+}
+
+/// A capture in memory.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    pub name: String,
+    pub path: PathBuf,
+    pub frames: Vec<Owned>,
+}
+
+/// The repository's captures.
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")
+}
+
+/// The captures in the directory that `WHOHUNGUP_EXTRA_CAPTURES` names, for whoever has more of them than the repository.
+pub fn extra() -> Option<PathBuf> {
+    std::env::var_os("WHOHUNGUP_EXTRA_CAPTURES").map(PathBuf::from)
+}
+
+/// Every capture file, by name: the repository's, then the extra ones.
+pub fn files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for directory in [Some(directory()), extra()].into_iter().flatten() {
+        let mut here: Vec<PathBuf> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        here.retain(|path| path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng"));
+        here.sort();
+        files.extend(here);
+    }
+    assert!(files.len() >= 20, "the captures are not where they should be");
+    files
+}
+
+/// The frames of a file.
+pub fn load(path: &Path) -> Capture {
+    let mut file = CaptureFile::open(path, 0).unwrap();
+    let mut frames = Vec::new();
+    while let Some(frame) = file.next_frame().unwrap() {
+        frames.push(Owned { time: frame.at.time.nanos(), link: frame.link, wire_len: frame.wire_len, data: frame.data.to_vec() });
+    }
+    Capture { name: name(path), path: path.to_owned(), frames }
+}
+
+/// Its base name.
+pub fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// The sessions of a file, in the order in which they began, and the counts.
+pub fn sessions_of(path: &Path) -> (Vec<Finished>, Totals) {
+    let capture = load(path);
+    sessions(&capture.frames)
+}
+
+/// The sessions of `frames`, in the order in which they began, and the counts.
+pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
+    let mut analyzer = Analyzer::new(Options::default());
+    for (i, frame) in frames.iter().enumerate() {
+        analyzer.push(&Frame {
+            at: At { time: Time::from_nanos(frame.time), frame: i as u32 + 1, file: 0 },
+            link: frame.link,
+            wire_len: frame.wire_len,
+            interface: 0,
+            outgoing: None,
+            data: &frame.data,
+        });
+    }
+    analyzer.finish();
+    (in_order(analyzer.take()), analyzer.totals().clone())
+}
+
+/// By first frame.
+pub fn in_order(mut sessions: Vec<Finished>) -> Vec<Finished> {
+    sessions.sort_by_key(|finished| (finished.session.first.frame, finished.session.tcp_stream));
+    sessions
+}
+
+/// Random numbers (xorshift64*), the same for the same seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Seeded by a name too, so that the numbers drawn for one capture do not depend on which others there are.
+    pub fn of(seed: u64, name: &str) -> Random {
+        Random::new(name.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((self.next() >> 11) % bound as u64) as usize
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}

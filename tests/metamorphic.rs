@@ -1,0 +1,223 @@
+//! What does not change what happened must not change the verdict: other segments, other orders, other links, formats, times, addresses.
+//!
+//! `WHOHUNGUP_EXTRA_CAPTURES` names a directory with more captures to try.
+
+#![cfg(test)]
+
+mod common;
+
+use std::fmt::Write;
+
+use common::format::{Format, gzipped, reader, written};
+use common::transform::{self, Link};
+use common::{Capture, Owned, Random};
+use whohungup::analyze::{Analyzer, Finished, Options};
+use whohungup::base::Endpoint;
+use whohungup::capture::CaptureFile;
+
+/// Seeds of the changes that are drawn at random.
+const SEEDS: u64 = 6;
+
+/// A file (the beginning of its name) whose meaning a change does change, and why.
+type Exception = (&'static str, &'static str);
+
+/// What must stay as it was.
+const WORDS: [&str; 10] =
+    ["tcp_stream", "client", "server", "ending", "closed_by", "client's close_notify", "server's close_notify", "phase", "fault", "cause"];
+
+type Words = [String; WORDS.len()];
+
+fn words(Finished { session, verdict, .. }: &Finished, ends: impl Fn(Endpoint) -> Endpoint) -> Words {
+    [
+        session.tcp_stream.map_or_else(String::new, |stream| stream.to_string()),
+        ends(session.ends.client).to_string(),
+        ends(session.ends.server).to_string(),
+        verdict.ending.name().to_owned(),
+        verdict.closed_by.name().to_owned(),
+        session.close_notify.client.name().to_owned(),
+        session.close_notify.server.name().to_owned(),
+        session.phase.name().to_owned(),
+        verdict.fault.name().to_owned(),
+        verdict.cause.to_owned(),
+    ]
+}
+
+fn all_words(sessions: &[Finished], ends: impl Fn(Endpoint) -> Endpoint) -> Vec<Words> {
+    let mut all: Vec<Words> = sessions.iter().map(|finished| words(finished, &ends)).collect();
+    all.sort_by_key(|words| words[0].parse::<u32>().ok());
+    all
+}
+
+fn same(end: Endpoint) -> Endpoint {
+    end
+}
+
+/// Says how `after` differs from `before`, one line a session.
+fn compare(out: &mut String, what: &str, before: &[Words], after: &[Words]) {
+    if before.len() != after.len() {
+        writeln!(out, "{what}: {} sessions became {}", before.len(), after.len()).unwrap();
+        return;
+    }
+    for (old, new) in before.iter().zip(after) {
+        let changes: Vec<String> = (0..WORDS.len())
+            .filter(|&i| old[i] != new[i])
+            .map(|i| format!("{} {} became {}", WORDS[i], old[i], new[i]))
+            .collect();
+        if !changes.is_empty() {
+            writeln!(out, "{what} stream {}: {}", old[0], changes.join(", ")).unwrap();
+        }
+    }
+}
+
+/// Applies `change` (its name first, in the messages) to every capture, and compares all that is said of its sessions.
+/// `ends` says what becomes of the endpoints.
+fn unchanged(
+    change: impl Fn(&Capture, u64) -> Vec<Owned>,
+    seeds: u64,
+    exceptions: &[Exception],
+    ends: impl Fn(Endpoint) -> Endpoint,
+) {
+    let mut found = String::new();
+    for path in common::files() {
+        let capture = common::load(&path);
+        if exceptions.iter().any(|(file, _)| capture.name.starts_with(file)) {
+            continue;
+        }
+        let before = all_words(&common::sessions(&capture.frames).0, &ends);
+        for seed in 0..seeds {
+            let after = all_words(&common::sessions(&change(&capture, seed)).0, same);
+            let len = found.len();
+            compare(&mut found, &format!("{} (seed {seed})", capture.name), &before, &after);
+            if found.len() > len {
+                break;
+            }
+        }
+    }
+    assert!(found.is_empty(), "verdicts changed:\n{found}");
+}
+
+#[test]
+fn segments_cut_in_two() {
+    unchanged(
+        |capture, seed| transform::resegmented(&capture.frames, &mut Random::of(seed, &capture.name)),
+        SEEDS,
+        &[("path-mtu-black-hole", "that only segments of full size are lost is what tells it")],
+        same,
+    );
+}
+
+#[test]
+fn segments_joined() {
+    unchanged(|capture, _| transform::merged(&capture.frames), 1, &[("large-client-hello-dropped", "a hello of one segment is no large one")], same);
+}
+
+#[test]
+fn data_out_of_order() {
+    unchanged(
+        |capture, seed| transform::reordered(&capture.frames, &mut Random::of(seed, &capture.name), false),
+        SEEDS,
+        &[],
+        same,
+    );
+}
+
+#[test]
+fn data_and_fins_out_of_order() {
+    unchanged(
+        |capture, seed| transform::reordered(&capture.frames, &mut Random::of(seed, &capture.name), true),
+        SEEDS,
+        &[],
+        same,
+    );
+}
+
+#[test]
+fn every_packet_captured_twice() {
+    unchanged(|capture, _| transform::duplicated(&capture.frames), 1, &[], same);
+}
+
+#[test]
+fn other_links() {
+    for link in [Link::Ethernet, Link::Raw, Link::Sll, Link::Sll2, Link::Vlan, Link::QinQ, Link::Null, Link::Pppoe] {
+        unchanged(|capture, _| transform::relinked(&capture.frames, link), 1, &[], same);
+    }
+}
+
+#[test]
+fn other_addresses() {
+    let mirrored = |end: Endpoint| match end.ip {
+        std::net::IpAddr::V4(ip) => Endpoint { ip: transform::mirrored(ip).into(), port: end.port },
+        std::net::IpAddr::V6(_) => end,
+    };
+    unchanged(|capture, _| transform::readdressed(&capture.frames), 1, &[], mirrored);
+}
+
+#[test]
+fn sequence_numbers_that_wrap() {
+    unchanged(|capture, _| transform::wrapped(&capture.frames), 1, &[], same);
+}
+
+#[test]
+fn ipv6() {
+    let exceptions = [("unreachable", "its ICMP errors quote IPv4"), ("firewall-rejected", "its ICMP errors quote IPv4")];
+    let widened = |end: Endpoint| Endpoint { ip: transform::widened(end.ip), port: end.port };
+    unchanged(|capture, _| transform::over_ipv6(&capture.frames), 1, &exceptions, widened);
+}
+
+#[test]
+fn other_times() {
+    for hours in [-3, 3] {
+        unchanged(|capture, _| transform::shifted(&capture.frames, hours * 3_600_000_000_000), 1, &[], same);
+    }
+}
+
+#[test]
+fn other_formats() {
+    let mut found = String::new();
+    for path in common::files() {
+        let capture = common::load(&path);
+        if capture.frames.iter().any(|frame| frame.link != capture.frames[0].link) {
+            continue;
+        }
+        let before = all_words(&common::sessions(&capture.frames).0, same);
+        for (big, nanos) in [(false, false), (false, true), (true, false), (true, true)] {
+            for format in [Format::Pcap { big, nanos }, Format::Pcapng { big, nanos }] {
+                let bytes = written(&capture.frames, format);
+                for (bytes, how) in [(gzipped(&bytes), " gz"), (bytes, "")] {
+                    let after = all_words(&through_file(bytes), same);
+                    compare(&mut found, &format!("{} {format:?}{how}", capture.name), &before, &after);
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "verdicts changed:\n{found}");
+}
+
+fn through_file(bytes: Vec<u8>) -> Vec<Finished> {
+    let mut file = CaptureFile::from_reader(reader(bytes), "test", 0).unwrap();
+    let mut analyzer = Analyzer::new(Options::default());
+    while let Some(frame) = file.next_frame().unwrap() {
+        analyzer.push(&frame);
+    }
+    analyzer.finish();
+    common::in_order(analyzer.take())
+}
+
+/// The packet editor itself: a capture taken apart and put together is what it was.
+#[test]
+fn the_editor_changes_nothing_by_itself() {
+    let mut edited = 0;
+    for path in common::files() {
+        let capture = common::load(&path);
+        let items = common::packet::parse_all(&capture.frames);
+        edited += items.iter().filter(|item| item.tcp().is_some()).count();
+        for (frame, item) in capture.frames.iter().zip(&items) {
+            let mut again = item.frame();
+            // Ethernet pads short frames.
+            again.data.resize(again.data.len().max(frame.data.len()), 0);
+            again.wire_len = again.wire_len.max(frame.wire_len);
+            assert_eq!(again, *frame, "{}", capture.name);
+        }
+    }
+    assert!(edited > 1_000, "only {edited} packets could be edited");
+}
