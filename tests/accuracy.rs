@@ -240,7 +240,7 @@ impl Score {
         let file = || truth.text("file").to_owned();
         let tested = truth.text("cause_tested");
         if causes.contains(&tested) {
-            *self.causes.entry(tested.to_owned()).or_default().shown.entry(file()).or_default().insert(verdict.cause);
+            self.causes.entry(tested.to_owned()).or_default().shown.entry(file()).or_default().insert(verdict.cause);
         }
         let missed = truth.text("near_miss_of");
         if !missed.is_empty() && !causes.contains(&missed) {

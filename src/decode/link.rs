@@ -132,7 +132,7 @@ fn sll(link: Link, bytes: Bytes<'_>) -> Result<(Link, Layer, Bytes<'_>), Skip> {
     let &[kind_high, kind, _, _, len_high, len, a, b, c, d, e, f, _, _, typ @ ..] = head;
     let source_mac = ([len_high, len] == [0, 6]).then_some([a, b, c, d, e, f]);
     let (layer, rest) = cooked_type(u16::from_be_bytes(typ), rest)?;
-    Ok((Link { source_mac, outgoing: Some([kind_high, kind] == [0, PACKET_OUTGOING]), ..link }, layer, rest))
+    Ok((Link { source_mac, outgoing: direction(u16::from_be_bytes([kind_high, kind])), ..link }, layer, rest))
 }
 
 /// A Linux cooked header, version 2 (<https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>).
@@ -142,11 +142,22 @@ fn sll2(bytes: Bytes<'_>) -> Result<(Link, Layer, Bytes<'_>), Skip> {
     let source_mac = (len == 6).then_some([a, b, c, d, e, f]);
     let (layer, rest) = cooked_type(u16::from_be_bytes([typ_high, typ]), rest)?;
     let interface = u32::from_be_bytes([i, j, k, l]);
-    Ok((Link { source_mac, interface, outgoing: Some(kind == PACKET_OUTGOING) }, layer, rest))
+    Ok((Link { source_mac, interface, outgoing: direction(u16::from(kind)) }, layer, rest))
 }
 
+/// The packet type of a frame that came for the capturing host.
+const PACKET_HOST: u16 = 0;
 /// The packet type of a frame that the capturing host sent itself.
-const PACKET_OUTGOING: u8 = 4;
+const PACKET_OUTGOING: u16 = 4;
+
+/// Whether the capturing host sent a frame of packet type `kind`; unknown where it only overheard it (a mirror port's, type 3).
+fn direction(kind: u16) -> Option<bool> {
+    match kind {
+        PACKET_HOST => Some(false),
+        PACKET_OUTGOING => Some(true),
+        _ => None,
+    }
+}
 
 /// The protocol field of a cooked header: an EtherType, or one of Linux' own small numbers.
 fn cooked_type(typ: u16, bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Skip> {

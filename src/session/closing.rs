@@ -34,10 +34,24 @@ pub(super) fn conclude(flow: &Flow, client: Way, end: At) -> Conclusion {
     let side = |way: Way| if way == client { Side::Client } else { Side::Server };
     let mut acts = collect(flow, &sealed, &side);
     drop_half_close(flow, &mut acts, &side);
-    acts.sort_by_key(|act| (act.at.file, act.at.frame, order(&act.what)));
+    acts.sort_by_key(|act| {
+        let at = sent_by(flow, act, client);
+        (at.file, at.frame, order(&act.what))
+    });
     let closing = arrange(acts);
     let (ending, closed_by) = name(flow, client, end, &closing);
     Conclusion { closing, ending, closed_by, sealed }
+}
+
+/// When an act took place: what lies before a FIN in its stream was sent no later than the FIN, even if it was captured later (overtaken, or
+/// lost and sent again).
+fn sent_by(flow: &Flow, act: &Act, client: Way) -> At {
+    let way = if act.side == Some(Side::Client) { client } else { client.opposite() };
+    let half = flow.conn.half(way);
+    match (half.fin(), act.offset) {
+        (Some(fin), Some(offset)) if act.side.is_some() && offset < half.offset_of(fin.seq) => act.at.min(fin.at),
+        _ => act.at,
+    }
 }
 
 /// Acts of one frame: an alert before the FIN it announces.

@@ -178,7 +178,8 @@ impl Flow {
             turns: state.turns,
             last_app_end: state.last_app_end,
             last_app_knew: state.last_app_knew,
-            at_close: self.at_close.as_ref().map_or_else(|| self.said(way), |said| said[way]),
+            // All that a side says comes before its FIN, in whatever order it was captured.
+            at_close: self.at_close.as_ref().filter(|_| !self.closed_first(way)).map_or_else(|| self.said(way), |said| said[way]),
             last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
             cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
             unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
@@ -208,6 +209,14 @@ impl Flow {
             conflicting_overlaps: half.conflicts(),
             duplicates: half.duplicates(),
         }
+    }
+
+    /// The first FIN or RST was the FIN of `way`.
+    fn closed_first(&self, way: Way) -> bool {
+        let before = |other: Option<At>, fin: At| other.is_some_and(|other| other < fin);
+        self.conn.half(way).fin().is_some_and(|fin| {
+            !before(self.conn.half(way.opposite()).fin().map(|fin| fin.at), fin.at) && !before(self.rsts.first().map(|(_, rst)| rst.at), fin.at)
+        })
     }
 
     fn cut_record(&self, way: Way, tls: &Tracker) -> Option<CutRecord> {

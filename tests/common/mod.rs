@@ -80,7 +80,7 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
     let mut analyzer = Analyzer::new(Options::default());
     for (i, frame) in frames.iter().enumerate() {
         analyzer.push(&Frame {
-            at: At { time: Time::from_nanos(frame.time), frame: i as u32 + 1, file: 0 },
+            at: At::new(Time::from_nanos(frame.time), i as u32 + 1, 0),
             link: frame.link,
             wire_len: frame.wire_len,
             interface: 0,

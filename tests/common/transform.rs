@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use etherparse::{IpNumber, Ipv6Header, TcpOptionElement};
 use whohungup::base::LinkType;
 
-use super::packet::{Direction, Ip, Item, Packet, Sum, build_all, parse_all, reverse};
+use super::packet::{Complaint, Direction, Ip, Item, Packet, Sum, build_all, parse_all, reverse};
 use super::{Owned, Random};
 
 /// Packets farther apart than this are not in flight together: neither joined nor swapped.
@@ -286,29 +286,86 @@ pub fn widened(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// IPv6 instead of IPv4. ICMP errors are left as they are.
+/// IPv6 instead of IPv4, ICMP errors included.
 pub fn over_ipv6(frames: &[Owned]) -> Vec<Owned> {
-    let mut items = parse_all(frames);
-    for item in &mut items {
-        let Item::Tcp(packet) = item else { continue };
-        let Ip::V4(ip) = &packet.ip else { continue };
-        let wide = |ip: [u8; 4]| match widened(Ipv4Addr::from(ip).into()) {
-            IpAddr::V6(ip) => ip.octets(),
-            IpAddr::V4(_) => [0; 16],
-        };
-        packet.ip = Ip::V6(Ipv6Header {
-            next_header: IpNumber::TCP,
-            hop_limit: ip.time_to_live,
-            source: wide(ip.source),
-            destination: wide(ip.destination),
-            ..Ipv6Header::default()
+    let mut out = Vec::new();
+    for item in parse_all(frames) {
+        out.push(match item {
+            Item::Tcp(mut packet) => {
+                if let Ip::V4(ip) = &packet.ip {
+                    packet.ip = Ip::V6(Ipv6Header {
+                        next_header: IpNumber::TCP,
+                        hop_limit: ip.time_to_live,
+                        source: wide(ip.source),
+                        destination: wide(ip.destination),
+                        ..Ipv6Header::default()
+                    });
+                    announce_ipv6(packet.link, &mut packet.head);
+                }
+                packet.frame()
+            }
+            Item::Icmp(complaint) => complaint_over_ipv6(&complaint),
+            Item::Other(frame) => frame,
         });
-        match packet.link {
-            LinkType::ETHERNET => packet.head[12..14].copy_from_slice(&[0x86, 0xdd]),
-            LinkType::LINUX_SLL => packet.head[14..16].copy_from_slice(&[0x86, 0xdd]),
-            LinkType::LINUX_SLL2 => packet.head[..2].copy_from_slice(&[0x86, 0xdd]),
-            _ => {}
-        }
     }
-    build_all(&items)
+    out
+}
+
+fn wide(ip: [u8; 4]) -> [u8; 16] {
+    match widened(Ipv4Addr::from(ip).into()) {
+        IpAddr::V6(ip) => ip.octets(),
+        IpAddr::V4(_) => unreachable!("it was widened"),
+    }
+}
+
+/// Lets a link-layer header say that IPv6 follows.
+fn announce_ipv6(link: LinkType, head: &mut [u8]) {
+    let at = match link {
+        LinkType::ETHERNET => 12,
+        LinkType::LINUX_SLL => 14,
+        _ => 0,
+    };
+    head[at..at + 2].copy_from_slice(&[0x86, 0xdd]);
+}
+
+/// The ICMPv6 error that means the same (RFC 7915 section 4.2).
+fn complaint_over_ipv6(complaint: &Complaint) -> Owned {
+    let message = &complaint.message;
+    let (typ, code) = match (message[0], message[1]) {
+        (11, code) => (3, code),
+        (_, 4) => (2, 0),
+        (_, 9 | 10 | 13) => (1, 1),
+        (_, 2 | 3) => (1, 4),
+        (_, 1) => (1, 3),
+        _ => (1, 0),
+    };
+    let quoted = &message[8..];
+    let segment = &quoted[usize::from(quoted[0] & 15) * 4..];
+    let address = |at: usize| wide(*quoted[at..].first_chunk().unwrap());
+    let inner = Ipv6Header {
+        payload_length: u16::from_be_bytes([quoted[2], quoted[3]]) - u16::from(quoted[0] & 15) * 4,
+        next_header: IpNumber::TCP,
+        hop_limit: quoted[8],
+        source: address(12),
+        destination: address(16),
+        ..Ipv6Header::default()
+    };
+    let mtu = [0, 0, message[6], message[7]];
+    let mut body = [[typ, code, 0, 0].as_slice(), &mtu, &inner.to_bytes(), segment].concat();
+    let (source, destination) = (wide(complaint.ip.source), wide(complaint.ip.destination));
+    let pseudo = [source.as_slice(), &destination, &(body.len() as u32).to_be_bytes(), &[0, 0, 0, 58], &body].concat();
+    let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&pseudo).ones_complement().to_be();
+    body[2..4].copy_from_slice(&sum.to_be_bytes());
+    let outer = Ipv6Header {
+        payload_length: body.len() as u16,
+        next_header: IpNumber::IPV6_ICMP,
+        hop_limit: complaint.ip.time_to_live,
+        source,
+        destination,
+        ..Ipv6Header::default()
+    };
+    let mut head = complaint.head.clone();
+    announce_ipv6(complaint.link, &mut head);
+    let data = [head.as_slice(), &outer.to_bytes(), &body].concat();
+    Owned { time: complaint.time, link: complaint.link, wire_len: data.len() as u32, data }
 }
