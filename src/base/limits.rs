@@ -13,7 +13,7 @@ pub struct Limits {
     pub reorder_total: usize,
     /// Bytes of a handshake message held for one direction of one flow (RFC 8446 allows 2^24; real certificate chains stay far below).
     pub handshake_flow: usize,
-    /// Events kept of a session's beginning.
+    /// Events kept of a session's beginning. With both bounds at zero no timeline is kept: only a story needs one.
     pub timeline_head: usize,
     /// Events kept of a session's end.
     pub timeline_tail: usize,
@@ -29,9 +29,9 @@ impl Default for Limits {
             reorder_flow: 256 * 1024,
             reorder_total: 16 * 1024 * 1024,
             handshake_flow: 64 * 1024,
-            timeline_head: 12,
-            timeline_tail: 12,
-            candidates: 4_096,
+            timeline_head: 0,
+            timeline_tail: 0,
+            candidates: 2_048,
         }
     }
 }
