@@ -98,6 +98,8 @@ pub struct Analyzer {
     evicted: u64,
     kernel_drops: bool,
     finished: Vec<Finished>,
+    /// At the end: what is still to be judged, the first connection last.
+    rest: Vec<Box<Flow>>,
     totals: Totals,
     end: At,
 }
@@ -122,6 +124,7 @@ impl Analyzer {
             evicted: 0,
             kernel_drops: false,
             finished: Vec::new(),
+            rest: Vec::new(),
             totals: Totals::default(),
             end: At::default(),
         }
@@ -178,12 +181,28 @@ impl Analyzer {
 
     /// The capture is over: everything still open is judged as it stands.
     pub fn finish(&mut self) {
-        let mut rest: Vec<Box<Flow>> = self.slots.iter_mut().filter_map(Option::take).collect();
-        rest.sort_by_key(|flow| (flow.conn.first.file, flow.conn.first.frame));
-        self.flows.clear();
-        self.newest = None;
-        for flow in rest {
+        while self.finish_some() {}
+    }
+
+    /// The same in small steps, so that whoever takes the sessions between them never holds all at once. `false` after the last one;
+    /// after the first, no frame may come any more.
+    pub fn finish_some(&mut self) -> bool {
+        /// Sessions judged in one step.
+        const STEP: usize = 64;
+        let mut rest = std::mem::take(&mut self.rest);
+        if !self.flows.is_empty() {
+            rest = self.slots.iter_mut().filter_map(Option::take).collect();
+            // The first one is taken first: from the end.
+            rest.sort_unstable_by_key(|flow| std::cmp::Reverse((flow.conn.first.file, flow.conn.first.frame)));
+            self.flows.clear();
+            self.newest = None;
+        }
+        for flow in rest.drain(rest.len().saturating_sub(STEP)..).rev() {
             self.report(flow, false);
+        }
+        self.rest = rest;
+        if !self.rest.is_empty() {
+            return true;
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.sort_by_key(|session| (session.first.file, session.first.frame));
@@ -196,6 +215,7 @@ impl Analyzer {
         }
         self.totals.plain_connections += self.dropped_candidates;
         self.count();
+        false
     }
 
     /// Sessions judged since the last call.

@@ -14,20 +14,12 @@ pub struct At {
     pub frame: u32,
     /// Which file of this analysis, from 0.
     pub file: u16,
-    niche: Niche,
-}
-
-/// A byte that can hold one value only, so that an `Option<At>` is no larger than an `At`: a session holds dozens of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Niche {
-    #[default]
-    Only,
 }
 
 impl At {
     /// Frame `frame` (from 1) of file `file` (from 0), captured at `time`.
     pub const fn new(time: Time, frame: u32, file: u16) -> At {
-        At { time, frame, file, niche: Niche::Only }
+        At { time, frame, file }
     }
 }
 

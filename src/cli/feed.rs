@@ -153,10 +153,9 @@ impl Feed {
                 if self.begin()? {
                     continue;
                 }
-                self.finished = true;
-                self.analyzer.finish();
+                self.finished = !self.analyzer.finish_some();
                 self.pending.extend(self.analyzer.take());
-                return Ok(!self.pending.is_empty());
+                return Ok(!self.finished || !self.pending.is_empty());
             };
             let first = match capture.next_frame() {
                 Ok(Some(frame)) => {

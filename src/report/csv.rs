@@ -78,7 +78,7 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
         maybe(alpn(session)),
         session.tls.version.map_or(String::new(), |version| version.to_string()),
         session.tls.suite.map_or(String::new(), |suite| suite.to_string()),
-        session.tls.ja4.clone().unwrap_or_default(),
+        session.ja4().unwrap_or_default(),
         Stamp::new(session.first.time).as_str().to_owned(),
         Stamp::new(session.last.time).as_str().to_owned(),
         number(&session.duration().secs()),

@@ -247,7 +247,7 @@ struct TlsJson<'a> {
     cipher: Option<Shown<Suite>>,
     sni: Option<Cow<'a, str>>,
     alpn: Option<Cow<'a, str>>,
-    ja4: Option<&'a str>,
+    ja4: Option<String>,
     resumed: bool,
 }
 
@@ -259,7 +259,7 @@ impl<'a> TlsJson<'a> {
             cipher: tls.suite.map(Shown),
             sni: sni(session),
             alpn: alpn(session),
-            ja4: tls.ja4.as_deref(),
+            ja4: session.ja4(),
             resumed: tls.resumed,
         })
     }

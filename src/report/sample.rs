@@ -52,7 +52,6 @@ fn session(stream: u32, sni: &str) -> Session {
             client_hello_segments: 1,
             version: Some(Version::TLS13),
             suite: Some(Suite(0x1301)),
-            ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".to_owned()),
             ..TlsFacts::default()
         },
         prelude: None,

@@ -174,9 +174,9 @@ fn data(out: &mut Vec<Block>, session: &Session) {
     if let Some(protocol) = alpn(session) {
         pair("ALPN", printable(&protocol, 80));
     }
-    for (label, hash) in [("JA3", &tls.ja3), ("JA4", &tls.ja4)] {
+    for (label, hash) in [("JA3", session.ja3()), ("JA4", session.ja4())] {
         if let Some(hash) = hash {
-            pair(label, printable(hash, 80));
+            pair(label, hash);
         }
     }
     for line in certificate(session).into_iter().flatten() {

@@ -7,7 +7,7 @@ use crate::session::act::Closing;
 use crate::session::flow::Said;
 use crate::session::timeline::Timeline;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
-use crate::tls::{Alert, Chain, ClientHello, Protection, ServerHello, Suite, Version};
+use crate::tls::{self, Alert, Chain, ClientHello, Protection, ServerHello, Suite, Version};
 
 /// One session: a TCP connection that carried TLS or was meant to.
 #[derive(Clone, Debug)]
@@ -257,10 +257,6 @@ pub struct TlsFacts {
     pub padding: PerSide<Option<u16>>,
     /// Alerts in clear, in order, the first few: who, frame, what.
     pub alerts: Vec<(Side, At, Alert)>,
-    /// JA3 of the ClientHello (MD5, hex).
-    pub ja3: Option<String>,
-    /// JA4 of the ClientHello.
-    pub ja4: Option<String>,
 }
 
 impl Session {
@@ -278,6 +274,16 @@ impl Session {
     pub fn alpn(&self) -> Option<String> {
         let chosen = self.tls.server_hello.as_ref()?.alpn.as_deref()?;
         Some(String::from_utf8_lossy(chosen).into_owned())
+    }
+
+    /// JA3 of the ClientHello (MD5, hex). Computed at each call: most sessions are counted, and never shown.
+    pub fn ja3(&self) -> Option<String> {
+        self.tls.client_hello.as_deref().map(tls::ja3)
+    }
+
+    /// JA4 of the ClientHello.
+    pub fn ja4(&self) -> Option<String> {
+        self.tls.client_hello.as_deref().map(tls::ja4)
     }
 
     /// Whether a capture defect limits the reading.

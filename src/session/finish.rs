@@ -8,7 +8,7 @@ use crate::session::facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFa
 use crate::session::flow::Flow;
 use crate::session::tracker::Tracker;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
-use crate::tls::{self, AlertDescription};
+use crate::tls::AlertDescription;
 
 /// What the analysis knows beside the flow itself.
 #[derive(Clone, Copy)]
@@ -279,13 +279,9 @@ impl Flow {
         let Some(tracker) = self.reading.tls.take() else { return TlsFacts::default() };
         let tls = *tracker;
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
-        let ja4 = tls.client_hello.as_ref().map(|hello| tls::ja4(hello));
-        let ja3 = tls.client_hello.as_ref().map(|hello| tls::ja3(hello));
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         TlsFacts {
             seen: tls.records > 0,
-            ja3,
-            ja4,
             client_hello: tls.client_hello,
             client_hello_at: tls.client_hello_at.map(|(end, _)| end),
             client_hello_segments: hello_segments,
