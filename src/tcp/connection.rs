@@ -142,7 +142,7 @@ impl Connection {
         learn_bases(&mut self.bases, way, segment.seq, flags.has(TcpFlags::SYN), ack);
         let (half, peer) = self.halves.pair_mut(way);
         if half.is_duplicate(segment) {
-            half.duplicates = half.duplicates.saturating_add(1);
+            half.note_duplicate();
             heard.duplicate = true;
             return heard;
         }

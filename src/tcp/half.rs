@@ -3,6 +3,7 @@
 use crate::base::{At, Span};
 use crate::decode::{Segment, TcpFlags};
 use crate::tcp::assembler::Assembler;
+use crate::tcp::copies::Copies;
 use crate::tcp::sender::Sender;
 
 /// One direction of a connection, as seen so far.
@@ -68,6 +69,8 @@ pub struct Half {
     pub(super) conflicts: u32,
     /// Packets captured twice.
     pub(super) duplicates: u32,
+    /// More of the newest segments, once one was captured twice.
+    copies: Option<Box<Copies>>,
     /// Largest payload the peer acknowledged whole.
     pub(super) largest_acked: u32,
 }
@@ -160,6 +163,9 @@ impl Half {
             window: segment.window,
             timestamp: segment.options.timestamps.map_or(0, |(value, _)| value),
         };
+        if let Some(copies) = &mut self.copies {
+            copies.remember(segment);
+        }
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
             *slot = recent;
         }
@@ -170,23 +176,29 @@ impl Half {
     ///
     /// A retransmission has a new IP identification, or (IPv6, identification 0) a later timestamp option or at least a timer's distance.
     pub(super) fn is_duplicate(&self, segment: &Segment<'_>) -> bool {
-        self.recent().any(|recent| {
-            let apart = segment.at.time.since(recent.at.time);
-            let near = match segment.ip_id {
-                Some(id) if id != 0 => Span::from_millis(10),
-                _ => Span::from_nanos(500_000),
-            };
-            recent.seq == segment.seq
-                && recent.ack == segment.ack
-                && recent.len == segment.payload_len
-                && recent.flags == segment.flags
-                && recent.ip_id == segment.ip_id
-                && recent.window == segment.window
-                && recent.timestamp == segment.options.timestamps.map_or(0, |(value, _)| value)
-                && apart <= near
-                // Without an identification that counts up, bare ACKs and RSTs may truly repeat: two alike change nothing, so only data counts.
-                && (segment.ip_id.is_some_and(|id| id != 0) || segment.payload_len > 0 || segment.flags.has(TcpFlags::SYN))
-        })
+        // Without an identification that counts up, bare ACKs and RSTs may truly repeat: two alike change nothing, so only data counts.
+        let counted = segment.ip_id.is_some_and(|id| id != 0);
+        if !(counted || segment.payload_len > 0 || segment.flags.has(TcpFlags::SYN)) {
+            return false;
+        }
+        let near = if counted { Span::from_millis(10) } else { Span::from_nanos(500_000) };
+        self.copies.as_ref().is_some_and(|copies| copies.holds(segment, near))
+            || self.recent().any(|recent| {
+                recent.seq == segment.seq
+                    && recent.ack == segment.ack
+                    && recent.len == segment.payload_len
+                    && recent.flags == segment.flags
+                    && recent.ip_id == segment.ip_id
+                    && recent.window == segment.window
+                    && recent.timestamp == segment.options.timestamps.map_or(0, |(value, _)| value)
+                    && segment.at.time.since(recent.at.time) <= near
+            })
+    }
+
+    /// Counts a packet captured before.
+    pub(super) fn note_duplicate(&mut self) {
+        self.duplicates = self.duplicates.saturating_add(1);
+        self.copies.get_or_insert_default();
     }
 
     /// The receive window is closed: the newest packet said zero.

@@ -2,6 +2,7 @@
 
 mod assembler;
 mod connection;
+mod copies;
 mod half;
 mod sender;
 mod streams;

@@ -5,6 +5,7 @@
 
 pub mod format;
 pub mod packet;
+pub mod report;
 pub mod transform;
 
 use std::fs;
@@ -39,6 +40,12 @@ pub fn directory() -> PathBuf {
 /// The captures in the directory that `WHOHUNGUP_EXTRA_CAPTURES` names, for whoever has more of them than the repository.
 pub fn extra() -> Option<PathBuf> {
     std::env::var_os("WHOHUNGUP_EXTRA_CAPTURES").map(PathBuf::from)
+}
+
+/// How many random cases to try where `usual` is the usual number: `WHOHUNGUP_CASES` times as many.
+pub fn cases(usual: u64) -> u64 {
+    let times = std::env::var("WHOHUNGUP_CASES").ok().and_then(|times| times.parse().ok());
+    usual * times.unwrap_or(1)
 }
 
 /// Every capture file, by name: the repository's, then the extra ones.
