@@ -43,7 +43,7 @@ impl Progress {
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}, {eta} left");
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_elapsed(waited)
         });
         bar.set_position(position.min(total));
     }

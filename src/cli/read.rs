@@ -19,6 +19,9 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
     let from_pipe = args.files.iter().any(|file| file.as_os_str() == "-");
     let mut tally = Tally::default();
     let mut sink = Sink::new(args, &feed, console)?;
+    if from_pipe {
+        console.out.flush()?;
+    }
     while let Some(finished) = feed.next()? {
         tally.add(&finished.verdict);
         if args.all || Class::of(&finished.verdict) != Class::Clean {
@@ -140,16 +143,22 @@ impl Sink {
     }
 }
 
+/// Files named in a command to type.
+const FEW: usize = 4;
+
 /// What to type to see one of the sessions, without its number.
 fn show_command(args: &ReadArgs) -> String {
     let mut command = "whohungup show".to_owned();
     for port in &args.selectors.tls_port {
         command.push_str(&format!(" --tls-port {port}"));
     }
-    for file in &args.files {
+    for file in args.files.iter().take(FEW) {
         command.push(' ');
         // What came through a pipe is gone.
         command.push_str(&if file.as_os_str() == "-" { "FILE".to_owned() } else { quoted(file) });
+    }
+    if args.files.len() > FEW {
+        command.push_str(" …");
     }
     command
 }

@@ -208,26 +208,30 @@ pub fn logged(session: &Session, verdict: &Verdict) -> Option<(Side, Vec<&'stati
     (!messages.is_empty()).then_some((side, messages))
 }
 
+/// Causes that say more than the ending does: who noticed, and what it looked like to them.
+const BY_CAUSE: [(&str, Side, Wire); 14] = [
+    ("server-not-tls", Side::Client, Wire::NotTls),
+    ("client-not-tls", Side::Server, Wire::ClientNotTls),
+    ("certificate-expired", Side::Client, Wire::BadServerCertificate),
+    ("certificate-untrusted", Side::Client, Wire::BadServerCertificate),
+    ("certificate-rejected", Side::Client, Wire::BadServerCertificate),
+    ("tls-interception", Side::Client, Wire::BadServerCertificate),
+    ("client-certificate-required", Side::Client, Wire::WroteAfterClose),
+    ("protocol-version-mismatch", Side::Client, Wire::NoCommonVersion),
+    ("cipher-mismatch", Side::Client, Wire::NoCommonCipher),
+    ("proxy-authentication-required", Side::Client, Wire::ProxyAuthentication),
+    ("proxy-refused-tunnel", Side::Client, Wire::ProxyRefused),
+    ("proxy-upstream-failed", Side::Client, Wire::ProxyUpstream),
+    ("keepalive-race", Side::Client, Wire::FinBeforeAnswer),
+    ("server-truncated-record", Side::Client, Wire::FinInBody),
+];
+
 /// Who noticed, and what it looked like to them.
 fn seen_by(session: &Session, verdict: &Verdict) -> Option<(Side, Wire)> {
     let client = |wire| Some((Side::Client, wire));
     let server = |wire| Some((Side::Server, wire));
-    match verdict.cause {
-        "server-not-tls" => return client(Wire::NotTls),
-        "client-not-tls" => return server(Wire::ClientNotTls),
-        "certificate-expired" | "certificate-untrusted" | "certificate-rejected" | "tls-interception" => {
-            return client(Wire::BadServerCertificate);
-        }
-        "client-certificate-required" => return client(Wire::WroteAfterClose),
-        "protocol-version-mismatch" => return client(Wire::NoCommonVersion),
-        "cipher-mismatch" => return client(Wire::NoCommonCipher),
-        "proxy-authentication-required" => return client(Wire::ProxyAuthentication),
-        "proxy-refused-tunnel" => return client(Wire::ProxyRefused),
-        "proxy-upstream-failed" => return client(Wire::ProxyUpstream),
-        "keepalive-race" => return client(Wire::FinBeforeAnswer),
-        "record-corruption" => return client(Wire::BadRecord),
-        "server-truncated-record" => return client(Wire::FinInBody),
-        _ => {}
+    if let Some((_, side, wire)) = BY_CAUSE.iter().find(|(cause, ..)| *cause == verdict.cause) {
+        return Some((*side, *wire));
     }
     let established = session.phase == Phase::Established;
     match (verdict.ending, verdict.closed_by) {
@@ -268,6 +272,14 @@ mod tests {
                 assert!(rules::ALL.iter().any(|rule| rule.slug == *slug), "{wire:?}: no cause {slug}");
                 assert!(!why.is_empty() && !why.ends_with('.'), "{slug}: {why}");
             }
+        }
+    }
+
+    #[test]
+    fn causes_with_messages_of_their_own_exist_and_have_some() {
+        for (cause, side, wire) in BY_CAUSE {
+            assert!(rules::find(cause).is_some(), "{cause}");
+            assert!(messages::ALL.iter().any(|message| message.by == side && message.wires.contains(&wire)), "{cause}");
         }
     }
 

@@ -86,10 +86,12 @@ impl Wire {
             Wire::FinBeforeAnswer => Meaning {
                 what: "after the handshake the server closed (FIN) without close_notify and without an answer",
                 causes: &[
-                    ("server-closed-without-close-notify", "it closed while a request was open"),
+                    (
+                        "server-closed-without-close-notify",
+                        "it closed while a request was open, or its process died: kernels close with a FIN for it",
+                    ),
                     ("keepalive-race", "a pooled connection: its idle close crossed the new request"),
                     ("server-idle-timeout", "a timer closed an idle connection, and the client noticed at its next use"),
-                    ("server-process-died", "the process ended: kernels close with a FIN for it"),
                     ("server-truncated-record", "the FIN came in the middle of a record"),
                     ("client-certificate-rejected", "TLS 1.3 servers judge the client's certificate after the client's handshake is done"),
                 ],
@@ -107,11 +109,10 @@ impl Wire {
             Wire::RstAfterHandshake => Meaning {
                 what: "an established session was reset",
                 causes: &[
-                    ("server-reset", "the server aborted, or closed with the request unread"),
+                    ("server-reset", "the server aborted, closed with the request unread, or its process is gone"),
                     ("keepalive-race", "the server had closed the idle connection, and its RST answers the new request"),
                     ("middlebox-idle-timeout", "a firewall or load balancer forgot the idle connection and resets what comes"),
                     ("injected-reset", "a box between reset it in an endpoint's name"),
-                    ("server-process-died", "the process is gone, and its kernel resets"),
                     ("client-reset", "in a server's log: the client aborted"),
                     ("client-aborted-transfer", "in a server's log: the client left during a download"),
                 ],
@@ -121,8 +122,10 @@ impl Wire {
                 what: "the server closed in the middle of an answer",
                 causes: &[
                     ("server-truncated-record", "the FIN came in the middle of a record: data was lost, proven"),
-                    ("server-closed-without-close-notify", "the FIN came between two records, with no close_notify"),
-                    ("server-process-died", "the process ended while it answered"),
+                    (
+                        "server-closed-without-close-notify",
+                        "the FIN came between two records, with no close_notify: a crash, a kill, a limit",
+                    ),
                     ("zero-window-stall", "the client had stopped reading, and the server gave up"),
                     ("clean-close", "with a close_notify: TLS is sound, the application sent less than it announced"),
                 ],
@@ -229,10 +232,9 @@ impl Wire {
             Wire::ClientLeftInHandshake => Meaning {
                 what: "the client closed before the handshake was complete",
                 causes: &[
-                    ("probe", "it connected and closed without a byte: a health check or a scan"),
+                    ("probe", "it connected and closed without a byte: a health check, a scan, a browser's spare connection"),
                     ("client-closed-in-handshake", "it closed without an alert; right after the certificate it probably did not accept it"),
                     ("certificate-untrusted", "it does not trust the server's certificate, and said so in an alert or not at all"),
-                    ("parallel-attempt", "a browser opened several connections and kept one"),
                     ("client-reset-in-handshake", "it reset"),
                     ("client-gave-up-waiting", "it waited too long for the server's answer"),
                 ],
