@@ -99,6 +99,7 @@ pub struct Analyzer {
     kernel_drops: bool,
     finished: Vec<Finished>,
     /// At the end: what is still to be judged, the first connection last.
+    #[expect(clippy::vec_box, reason = "moved from the slots as they are: flows are large")]
     rest: Vec<Box<Flow>>,
     totals: Totals,
     end: At,
@@ -383,7 +384,7 @@ impl Analyzer {
         let surroundings = Surroundings { end: self.end, is_tls_port: &is_tls_port, replaced, kernel_drops: self.kernel_drops };
         let speaks_tls = flow.speaks_tls();
         let session = flow.finish(&surroundings);
-        let expected = is_tls_port(session.ends.server.port) && !(session.ends.client.port == session.ends.server.port);
+        let expected = is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
         if speaks_tls {

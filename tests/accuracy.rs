@@ -277,7 +277,10 @@ impl Score {
         }
         let matched = self.fault.all().max(1);
         let share = 100.0 * self.undetermined as f64 / matched as f64;
-        println!("  undetermined: {share:.1}% ({} of {matched}), {} of them where the capture can decide", self.undetermined, self.undetermined_needlessly);
+        println!(
+            "  undetermined: {share:.1}% ({} of {matched}), {} of them where the capture can decide",
+            self.undetermined, self.undetermined_needlessly
+        );
         for (what, list) in [
             ("false accusations", &self.accusations),
             ("false alarms on clean sessions", &self.alarms),

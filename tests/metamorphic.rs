@@ -58,10 +58,8 @@ fn compare(out: &mut String, what: &str, before: &[Words], after: &[Words], exem
     }
     let mut lines = 0;
     for (old, new) in before.iter().zip(after) {
-        let changes: Vec<String> = (0..WORDS.len())
-            .filter(|&i| old[i] != new[i])
-            .map(|i| format!("{} {} became {}", WORDS[i], old[i], new[i]))
-            .collect();
+        let changes: Vec<String> =
+            (0..WORDS.len()).filter(|&i| old[i] != new[i]).map(|i| format!("{} {} became {}", WORDS[i], old[i], new[i])).collect();
         if !changes.is_empty() && !exempt.contains(&old[0].parse().ok()) {
             writeln!(out, "{what} stream {}: {}", old[0], changes.join(", ")).unwrap();
             lines += 1;

@@ -276,7 +276,8 @@ fn the_link_layer_tells_who_sent_and_where() {
     assert_eq!(facts(LinkType::LINUX_SLL, &sll(4, 6)), (Some(MAC), 3, Some(true)));
     assert_eq!(facts(LinkType::LINUX_SLL, &sll(0, 0)), (None, 3, Some(false)));
     assert_eq!(facts(LinkType::LINUX_SLL2, &sll2(4, 6)), (Some(MAC), 42, Some(true)));
-    assert_eq!(facts(LinkType::LINUX_SLL2, &sll2(3, 8)), (None, 42, Some(false)));
+    assert_eq!(facts(LinkType::LINUX_SLL2, &sll2(0, 8)), (None, 42, Some(false)));
+    assert_eq!(facts(LinkType::LINUX_SLL2, &sll2(3, 6)), (Some(MAC), 42, None), "overheard: between two other hosts");
 
     // Of a tunnel the inner header counts; the file knows what Ethernet does not.
     let inner = join(&[&[9; 6], &[7; 6], &[8, 0], &ip]);

@@ -322,8 +322,8 @@ fn name(flow: &Flow, client: Way, end: At, closing: &Closing) -> (Ending, Closed
 fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)> {
     let conn = &flow.conn;
     let (_, last_syn, count) = conn.syn?;
-    let data = conn.half(Way::AtoB).bytes() + conn.half(Way::BtoA).bytes();
-    if data > 0 || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {
+    let data = [Way::AtoB, Way::BtoA].into_iter().any(|way| conn.half(way).first_data().is_some());
+    if data || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {
         return None;
     }
     let refused = flow.rsts.iter().any(|(way, rst)| *way != client && rst.kind != RstKind::Active);
@@ -404,7 +404,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
 fn unanswered_hello(flow: &Flow, client: Way, end: At) -> bool {
     let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at);
     let peer = flow.conn.half(client.opposite());
-    asked.is_some_and(|(asked, _)| end.time.since(asked.time) >= HELLO_PATIENCE) && peer.packets() > 0 && peer.bytes() == 0
+    asked.is_some_and(|(asked, _)| end.time.since(asked.time) >= HELLO_PATIENCE) && peer.packets() > 0 && peer.first_data().is_none()
 }
 
 /// RSTs of the same way that follow within two seconds and run ahead of anything that was sent (NDSS 2009, RST_SEQ_CHANGE): a kernel's

@@ -215,7 +215,8 @@ impl Flow {
     fn closed_first(&self, way: Way) -> bool {
         let before = |other: Option<At>, fin: At| other.is_some_and(|other| other < fin);
         self.conn.half(way).fin().is_some_and(|fin| {
-            !before(self.conn.half(way.opposite()).fin().map(|fin| fin.at), fin.at) && !before(self.rsts.first().map(|(_, rst)| rst.at), fin.at)
+            !before(self.conn.half(way.opposite()).fin().map(|fin| fin.at), fin.at)
+                && !before(self.rsts.first().map(|(_, rst)| rst.at), fin.at)
         })
     }
 

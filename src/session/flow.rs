@@ -161,7 +161,7 @@ impl Flow {
         if heard.fin {
             self.log.add(at, way, What::Fin(1));
             self.at_fin[way] =
-                AtFin { peer_sent: self.conn.half(way.opposite()).bytes(), peer_app_records: self.app_records(way.opposite()), knew };
+                AtFin { peer_sent: self.conn.half(way.opposite()).delivered(), peer_app_records: self.app_records(way.opposite()), knew };
         }
         if heard.fin_again {
             self.log.run(at, way, What::Fin(1));

@@ -350,7 +350,7 @@ impl Tracker {
                 return;
             }
             if self.ways[way.opposite()].finished.is_none()
-                && !(self.ways[way.opposite()].flight > 0 && !self.client_leaving(way.opposite()))
+                && (self.ways[way.opposite()].flight == 0 || self.client_leaving(way.opposite()))
             {
                 self.server_flight(way, seen, log);
                 return;

@@ -232,7 +232,7 @@ impl Connection {
         }
         let half = &mut self.halves[way];
         half.start(segment.seq.wrapping_add(1));
-        if half.delivered == 0 && half.bytes == 0 {
+        if half.delivered == 0 && half.first_data.is_none() {
             half.syn_seen = true;
             half.next = segment.seq.wrapping_add(1);
             half.max = half.next;
@@ -343,7 +343,6 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
             half.repeated.since = segment.at;
         }
         half.max = end;
-        half.bytes += u64::try_from(fresh).unwrap_or(0).min(u64::from(len));
         half.first_data.get_or_insert(segment.at);
         half.last_data = Some(segment.at);
     } else if ahead < 0 || !half.ahead.as_ref().is_none_or(|held| held.is_empty()) || fresh <= 0 {
@@ -404,12 +403,14 @@ fn hand_on(half: &mut Half, at: At, offset: u64, bytes: &[u8], cut: u64, sink: &
     let skip = usize::try_from(half.delivered.saturating_sub(offset)).unwrap_or(usize::MAX);
     if let Some(fresh) = bytes.get(skip..).filter(|fresh| !fresh.is_empty()) {
         sink(Piece::Data { at, offset: half.delivered, bytes: fresh });
+        half.bytes += fresh.len() as u64;
         advance(half, fresh.len() as u64);
     }
     let end = offset + bytes.len() as u64 + cut;
     if cut > 0 && end > half.delivered {
         let len = end - half.delivered;
         sink(Piece::Gap { at, offset: half.delivered, len, why: GapReason::SnapLength });
+        half.bytes += len;
         advance(half, len);
     }
 }

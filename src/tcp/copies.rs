@@ -38,7 +38,9 @@ impl Copies {
     /// Whether a packet with the same header was captured at most `near` ago.
     pub(super) fn holds(&self, segment: &Segment<'_>, near: Span) -> bool {
         let (mark, now) = (mark(segment), micros(segment));
-        self.prints.iter().any(|print| print.mark == mark && i64::from(now.wrapping_sub(print.micros).cast_signed()) <= near.nanos() / 1_000)
+        self.prints
+            .iter()
+            .any(|print| print.mark == mark && i64::from(now.wrapping_sub(print.micros).cast_signed()) <= near.nanos() / 1_000)
     }
 }
 

@@ -125,8 +125,13 @@ fn complaint(frame: &Owned) -> Option<Complaint> {
     let (ip, rest) = Ipv4Header::from_slice(rest).ok().filter(|_| typ == 0x0800)?;
     let message = rest.get(..usize::from(ip.total_len).checked_sub(ip.header_len())?)?.to_vec();
     let quotes_tcp = message.get(8 + 9) == Some(&6) && message.len() >= 8 + 20 + 8;
-    (ip.protocol == IpNumber::ICMP && matches!(message[0], 3 | 11) && quotes_tcp)
-        .then(|| Complaint { time: frame.time, link: frame.link, head: head.to_vec(), ip, message })
+    (ip.protocol == IpNumber::ICMP && matches!(message[0], 3 | 11) && quotes_tcp).then(|| Complaint {
+        time: frame.time,
+        link: frame.link,
+        head: head.to_vec(),
+        ip,
+        message,
+    })
 }
 
 fn right_sum(ip: &Ip, tcp: &TcpHeader, payload: &[u8]) -> u16 {

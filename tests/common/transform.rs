@@ -229,7 +229,9 @@ pub fn wrapped(frames: &[Owned]) -> Vec<Owned> {
         let ack = packet.tcp.acknowledgment_number;
         spans.entry(reverse(packet.direction())).or_insert((ack, ack));
     }
-    let shift = |direction: Direction| spans.get(&direction).map_or(0, |(first, last)| 0u32.wrapping_sub(first.wrapping_add(last.wrapping_sub(*first) / 2)));
+    let shift = |direction: Direction| {
+        spans.get(&direction).map_or(0, |(first, last)| 0u32.wrapping_sub(first.wrapping_add(last.wrapping_sub(*first) / 2)))
+    };
     for item in &mut items {
         match item {
             Item::Tcp(packet) => {
@@ -314,7 +316,7 @@ pub fn over_ipv6(frames: &[Owned]) -> Vec<Owned> {
 fn wide(ip: [u8; 4]) -> [u8; 16] {
     match widened(Ipv4Addr::from(ip).into()) {
         IpAddr::V6(ip) => ip.octets(),
-        IpAddr::V4(_) => unreachable!("it was widened"),
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
     }
 }
 

@@ -83,7 +83,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let waited = common::since_hello(session, root.at)?;
     let whole = (waited.secs()).round();
     // Load balancers retry their backend at intervals of whole seconds (HAProxy: retries x 1 s) before they give the client up.
-    if whole < 1.0 || whole > 60.0 || (waited.secs() - whole).abs() > 0.1 {
+    if !(1.0..=60.0).contains(&whole) || (waited.secs() - whole).abs() > 0.1 {
         return None;
     }
     Some(

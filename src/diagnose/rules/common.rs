@@ -128,6 +128,13 @@ pub fn last_step(session: &Session, at: At) -> &'static str {
     }
 }
 
+/// The name the client asked for, for a command line: only what no shell acts on, for the name comes from the network.
+fn pasteable_name(session: &Session) -> String {
+    let harmless =
+        |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    session.sni().filter(harmless).unwrap_or_else(|| "NAME".to_owned())
+}
+
 /// What a client has against a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objection {
@@ -261,7 +268,7 @@ impl Rejection<'_> {
             .advise(format!(
                 "Look at what the server sends: openssl s_client -connect {} -servername {} -showcerts </dev/null | openssl x509 -noout -dates -subject -issuer -ext subjectAltName",
                 session.ends.server,
-                session.sni().map_or_else(|| "NAME".to_owned(), |name| printable(&name, 80))
+                pasteable_name(session)
             ))
             .advise(match self.why {
                 Objection::Expired => "Renew the certificate on every server behind that address, and reload them; check the client's clock.",
