@@ -120,7 +120,7 @@ fn test_files(sources: &[(PathBuf, String)]) -> BTreeSet<PathBuf> {
 /// What a file says to the compiler outside tests: no comments, and nothing from its test module on.
 fn code(text: &str) -> String {
     let mut kept: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let tests = kept.windows(2).position(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with("mod tests {"));
+    let tests = kept.windows(2).position(|pair| matches!(pair, ["#[cfg(test)]", module] if module.ends_with("mod tests {")));
     kept.truncate(tests.unwrap_or(kept.len()));
     kept.join("\n")
 }

