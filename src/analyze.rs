@@ -19,6 +19,8 @@ const TLS_PORTS: [u16; 26] = [
 ];
 /// A connection that is over stays this long (capture time), for the reactions that still come.
 const LINGER: Span = Span::from_secs(3);
+/// … unless this many wait: then the oldest has waited long enough. What is held of them must not grow with the rate of connections.
+const LINGERING: usize = 1_024;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
 const SYN_PATIENCE: Span = Span::from_secs(130);
 
@@ -153,7 +155,7 @@ impl Analyzer {
 
     /// Lets capture time pass: connections whose end has settled are judged.
     pub fn tick(&mut self, now: Time) {
-        while let Some((due, key, slot)) = self.dying.front().copied().filter(|(due, ..)| *due <= now) {
+        while let Some((due, key, slot)) = self.dying.front().copied().filter(|(due, ..)| *due <= now || self.dying.len() > LINGERING) {
             let _ = due;
             self.dying.pop_front();
             if let Some(flow) = self.remove(slot, &key, |flow| flow.dying) {
