@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
+use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
 use crate::diagnose::{Context, Verdict, judge};
 use crate::session::{Flow, Session, Surroundings};
 use crate::tcp::Streams;
+
+mod table;
 
 /// Ports on which a connection is meant to be TLS, whatever it turns out to be.
 const TLS_PORTS: [u16; 26] = [
@@ -37,7 +38,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// What happened.
-    pub session: Session,
+    pub session: Box<Session>,
     /// What it means.
     pub verdict: Verdict,
 }
@@ -79,27 +80,25 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Analyzer {
     options: Options,
-    decoder: Decoder,
-    flows: HashMap<FlowKey, u32, RandomState>,
-    slots: Vec<Option<Box<Flow>>>,
-    free: Vec<u32>,
-    newest: Option<(FlowKey, u32)>,
+    /// Lent out while a frame is looked at.
+    decoder: Option<Box<Decoder>>,
+    flows: Table,
     streams: Streams,
     /// Connections that are over, in the order in which they will be reported.
-    dying: VecDeque<(Time, FlowKey, u32)>,
+    dying: VecDeque<(Time, Handle)>,
     /// Half-open connections, in the order in which they will be given up.
-    half_open: VecDeque<(Time, FlowKey, u32)>,
+    half_open: VecDeque<(Time, Handle)>,
     /// Bytes held beyond holes, over all flows.
     held: usize,
     /// Addresses and ports that spoke TLS.
     servers: HashSet<Endpoint, RandomState>,
     /// Sessions without TLS, until it is known whether their server speaks it elsewhere.
-    candidates: Vec<Session>,
+    candidates: Vec<Box<Session>>,
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
     kernel_drops: bool,
-    finished: Vec<Finished>,
+    finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
     #[expect(clippy::vec_box, reason = "moved from the slots as they are: flows are large")]
     rest: Vec<Box<Flow>>,
@@ -113,11 +112,8 @@ impl Analyzer {
         Analyzer {
             streams: Streams::new(options.limits.tombstones),
             options,
-            decoder: Decoder::new(),
-            flows: HashMap::default(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            newest: None,
+            decoder: None,
+            flows: Table::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
             held: 0,
@@ -126,7 +122,7 @@ impl Analyzer {
             dropped_candidates: 0,
             evicted: 0,
             kernel_drops: false,
-            finished: Vec::new(),
+            finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),
             end: At::default(),
@@ -140,7 +136,7 @@ impl Analyzer {
         self.totals.last = self.totals.last.max(Some(frame.at.time));
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
         // The decoder lends out what it decoded; it comes back when that is done with.
-        let mut decoder = std::mem::take(&mut self.decoder);
+        let mut decoder = self.decoder.take().unwrap_or_default();
         match decoder.decode(frame) {
             Decoded::Tcp(segment) => self.segment(&segment),
             Decoded::Icmp(error) => self.icmp(&error),
@@ -149,29 +145,26 @@ impl Analyzer {
             Decoded::Udp(UdpKind::Other) => self.totals.udp_other += 1,
             Decoded::Skipped(why) => *self.totals.skipped.entry(why).or_default() += 1,
         }
-        self.decoder = decoder;
+        self.decoder = Some(decoder);
         self.tick(frame.at.time);
     }
 
     /// Lets capture time pass: connections whose end has settled are judged.
     pub fn tick(&mut self, now: Time) {
-        while let Some((due, key, slot)) = self.dying.front().copied().filter(|(due, ..)| *due <= now || self.dying.len() > LINGERING) {
-            let _ = due;
-            self.dying.pop_front();
-            if let Some(flow) = self.remove(slot, &key, |flow| flow.dying) {
+        while let Some(handle) = pop_due(&mut self.dying, now, LINGERING) {
+            if let Some(flow) = self.flows.remove(handle) {
                 self.report(flow, false);
             }
         }
-        while let Some((_, key, slot)) = self.half_open.front().copied().filter(|(due, ..)| *due <= now) {
-            self.half_open.pop_front();
-            let Some(flow) = self.flow(slot).filter(|flow| flow.conn.key == key) else { continue };
+        while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
+            let Some(flow) = self.flows.held(handle) else { continue };
             if flow.conn.established.is_some() || flow.dying {
                 continue;
             }
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
             if due > now {
-                self.half_open.push_back((due, key, slot));
-            } else if let Some(flow) = self.remove(slot, &key, |_| true) {
+                self.half_open.push_back((due, handle));
+            } else if let Some(flow) = self.flows.remove(handle) {
                 self.report(flow, false);
             }
         }
@@ -193,12 +186,10 @@ impl Analyzer {
         /// Sessions judged in one step.
         const STEP: usize = 64;
         let mut rest = std::mem::take(&mut self.rest);
-        if !self.flows.is_empty() {
-            rest = self.slots.iter_mut().filter_map(Option::take).collect();
+        if self.flows.len() > 0 {
+            rest = self.flows.take();
             // The first one is taken first: from the end.
             rest.sort_unstable_by_key(|flow| std::cmp::Reverse((flow.conn.first.file, flow.conn.first.frame)));
-            self.flows.clear();
-            self.newest = None;
         }
         for flow in rest.drain(rest.len().saturating_sub(STEP)..).rev() {
             self.report(flow, false);
@@ -223,7 +214,12 @@ impl Analyzer {
 
     /// Sessions judged since the last call.
     pub fn take(&mut self) -> Vec<Finished> {
-        std::mem::take(&mut self.finished)
+        self.finished.drain(..).collect()
+    }
+
+    /// The first of them, taken one at a time.
+    pub fn take_one(&mut self) -> Option<Finished> {
+        self.finished.pop_front()
     }
 
     /// Whether there are any.
@@ -247,37 +243,39 @@ impl Analyzer {
         self.totals.limits_reached.extend(reached.into_iter().filter(|(_, times)| *times > 0));
     }
 
-    fn flow(&self, slot: u32) -> Option<&Flow> {
-        self.slots.get(slot as usize)?.as_deref()
-    }
-
+    #[inline]
     fn segment(&mut self, segment: &Segment<'_>) {
         let syn = (segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK)).then_some(segment.seq);
-        let Some(slot) = self.find(&segment.key, segment, syn) else { return };
+        let Some(place) = self.find(segment, syn) else { return };
         let room = self.options.limits.reorder_total.saturating_sub(self.held);
-        let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(flow) = self.flows.get_mut(place) else { return };
         let before = flow.conn.held();
         flow.push(segment, &self.options.limits, room);
         self.held = (self.held + flow.conn.held()).saturating_sub(before);
         if !flow.dying && flow.is_over() {
             flow.dying = true;
-            self.dying.push_back((segment.at.time.plus(LINGER), segment.key, slot));
+            self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
         }
     }
 
-    /// The slot of the connection a segment belongs to; `None` for a late packet of one that is forgotten.
-    fn find(&mut self, key: &FlowKey, segment: &Segment<'_>, syn: Option<u32>) -> Option<u32> {
-        let known = match &self.newest {
-            Some((newest, slot)) if newest == key => Some(*slot),
-            _ => self.flows.get(key).copied(),
-        };
-        if let Some(slot) = known {
-            let reused = syn.is_some_and(|syn| self.flow(slot).is_some_and(|flow| flow.conn.is_reused_by(segment.way, syn)));
+    /// The place of the connection a segment belongs to; `None` for a late packet of one that is forgotten.
+    #[inline]
+    fn find(&mut self, segment: &Segment<'_>, syn: Option<u32>) -> Option<u32> {
+        match self.flows.find(&segment.key) {
+            Some(place) if syn.is_none() => Some(place),
+            known => self.begin(segment, syn, known),
+        }
+    }
+
+    /// The same, for what may be the first packet of a connection.
+    fn begin(&mut self, segment: &Segment<'_>, syn: Option<u32>, known: Option<u32>) -> Option<u32> {
+        let key = &segment.key;
+        if let Some(place) = known {
+            let reused = syn.is_some_and(|syn| self.flows.get(place).is_some_and(|flow| flow.conn.is_reused_by(segment.way, syn)));
             if !reused {
-                self.newest = Some((*key, slot));
-                return Some(slot);
+                return Some(place);
             }
-            if let Some(flow) = self.remove(slot, key, |_| true) {
+            if let Some(flow) = self.flows.remove(self.flows.handle(place)) {
                 self.report(flow, true);
             }
             // What replaces it is a new connection, not a late packet of the old one.
@@ -285,93 +283,61 @@ impl Analyzer {
         } else if self.streams.is_late(key, segment.way, syn) {
             return None;
         }
+        let place = self.open(*key, segment.at);
+        if syn.is_some() {
+            self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
+        }
+        Some(place)
+    }
+
+    /// A new connection, in its place.
+    fn open(&mut self, key: FlowKey, at: At) -> u32 {
         self.make_room();
         let number = self.streams.number();
-        let slot = self.open(*key, Flow::new(*key, number, segment.at, &self.options.limits));
-        if syn.is_some() {
-            self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), *key, slot));
-        }
-        Some(slot)
-    }
-
-    fn open(&mut self, key: FlowKey, flow: Flow) -> u32 {
-        let flow = Some(Box::new(flow));
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                if let Some(place) = self.slots.get_mut(slot as usize) {
-                    *place = flow;
-                }
-                slot
-            }
-            None => {
-                self.slots.push(flow);
-                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
-        match self.flows.entry(key) {
-            Entry::Occupied(mut entry) => *entry.get_mut() = slot,
-            Entry::Vacant(entry) => {
-                entry.insert(slot);
-            }
-        }
-        self.newest = Some((key, slot));
-        slot
-    }
-
-    /// Takes a connection out of the table if it is still the one meant.
-    fn remove(&mut self, slot: u32, key: &FlowKey, meant: impl Fn(&Flow) -> bool) -> Option<Box<Flow>> {
-        let place = self.slots.get_mut(slot as usize)?;
-        if !place.as_ref().is_some_and(|flow| flow.conn.key == *key && meant(flow)) {
-            return None;
-        }
-        let flow = place.take()?;
-        self.free.push(slot);
-        self.flows.remove(key);
-        if self.newest.is_some_and(|(newest, _)| newest == *key) {
-            self.newest = None;
-        }
-        Some(flow)
+        self.flows.insert(Box::new(Flow::new(key, number, at, &self.options.limits)))
     }
 
     /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
     fn make_room(&mut self) {
         while self.flows.len() >= self.options.limits.connections {
+            let Some(flow) = self.victim().and_then(|handle| self.flows.remove(handle)) else { return };
             self.evicted += 1;
-            let half_open = self.half_open.pop_front().map(|(_, key, slot)| (key, slot));
-            let victim = half_open
-                .filter(|(key, slot)| self.flow(*slot).is_some_and(|flow| flow.conn.key == *key && flow.conn.established.is_none()))
-                .or_else(|| self.dying.pop_front().map(|(_, key, slot)| (key, slot)))
-                .or_else(|| self.longest_idle());
-            let Some((key, slot)) = victim else { return };
-            if let Some(flow) = self.remove(slot, &key, |_| true) {
-                self.report(flow, false);
-            }
+            self.report(flow, false);
         }
     }
 
+    fn victim(&mut self) -> Option<Handle> {
+        while let Some((_, handle)) = self.half_open.pop_front() {
+            if self.flows.held(handle).is_some_and(|flow| flow.conn.established.is_none()) {
+                return Some(handle);
+            }
+        }
+        while let Some((_, handle)) = self.dying.pop_front() {
+            if self.flows.held(handle).is_some() {
+                return Some(handle);
+            }
+        }
+        self.longest_idle()
+    }
+
     /// The longest idle of a sample: a full search for every new connection would make a flood expensive.
-    fn longest_idle(&self) -> Option<(FlowKey, u32)> {
-        let start = (self.evicted as usize).wrapping_mul(64) % self.slots.len().max(1);
-        let order = (start..self.slots.len()).chain(0..start).take(64);
-        order
-            .filter_map(|slot| Some((slot, self.slots.get(slot)?.as_deref()?)))
-            .min_by_key(|(_, flow)| flow.conn.last.time)
-            .map(|(slot, flow)| (flow.conn.key, slot as u32))
+    fn longest_idle(&self) -> Option<Handle> {
+        let places = self.flows.places();
+        let start = (self.evicted as usize).wrapping_mul(64) % places.max(1);
+        let sample = (start..places).chain(0..start).take(64).filter_map(|place| u32::try_from(place).ok());
+        let idle = sample.filter_map(|place| Some((place, self.flows.get(place)?.conn.last.time))).min_by_key(|(_, last)| *last);
+        idle.map(|(place, _)| self.flows.handle(place))
     }
 
     fn icmp(&mut self, error: &IcmpError) {
         self.totals.icmp_errors += 1;
         let syn = error.flags.is_some_and(|flags| flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK));
-        let slot = match self.flows.get(&error.key).copied() {
-            Some(slot) => slot,
+        let place = match self.flows.find(&error.key) {
+            Some(place) => place,
             None if self.streams.is_late(&error.key, error.way, syn.then_some(error.seq)) => return,
-            None => {
-                self.make_room();
-                let number = self.streams.number();
-                self.open(error.key, Flow::new(error.key, number, error.at, &self.options.limits))
-            }
+            None => self.open(error.key, error.at),
         };
-        if let Some(flow) = self.slots.get_mut(slot as usize).and_then(Option::as_deref_mut) {
+        if let Some(flow) = self.flows.get_mut(place) {
             flow.conn.quote(error.way, error.seq, syn);
             flow.push_icmp(error);
         }
@@ -385,7 +351,7 @@ impl Analyzer {
         let is_tls_port = |port: u16| TLS_PORTS.contains(&port) || extra.contains(&port);
         let surroundings = Surroundings { end: self.end, is_tls_port: &is_tls_port, replaced, kernel_drops: self.kernel_drops };
         let speaks_tls = flow.speaks_tls();
-        let session = flow.finish(&surroundings);
+        let session = Box::new(flow.finish(&surroundings));
         let expected = is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
@@ -404,12 +370,19 @@ impl Analyzer {
         }
     }
 
-    fn emit(&mut self, session: Session) {
+    fn emit(&mut self, session: Box<Session>) {
         self.totals.sessions += 1;
         let port = session.ends.server.port;
         let tls_only_port = TLS_PORTS.contains(&port) || self.options.tls_ports.contains(&port);
         let tls_port = tls_only_port || self.servers.contains(&session.ends.server);
         let verdict = judge(&session, &Context { tls_port, tls_only_port });
-        self.finished.push(Finished { session, verdict });
+        self.finished.push_back(Finished { session, verdict });
     }
+}
+
+/// The next of `queue`, if its time has come, or if more than `most` wait.
+#[inline]
+fn pop_due(queue: &mut VecDeque<(Time, Handle)>, now: Time, most: usize) -> Option<Handle> {
+    queue.front().filter(|(due, _)| *due <= now || queue.len() > most)?;
+    queue.pop_front().map(|(_, handle)| handle)
 }

@@ -1,6 +1,5 @@
 //! From files to selected sessions: opens the captures in order, drives the analysis, and hands out what was asked for.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +29,6 @@ pub(crate) struct Feed {
     done: u64,
     link_types: Vec<u16>,
     analyzer: Analyzer,
-    pending: VecDeque<Finished>,
     finished: bool,
     problems: Vec<String>,
     progress: Progress,
@@ -66,7 +64,6 @@ impl Feed {
             done: 0,
             link_types: Vec::new(),
             analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() }),
-            pending: VecDeque::new(),
             finished: false,
             problems: Vec::new(),
             progress: Progress::new(total.filter(|_| watched)),
@@ -99,12 +96,12 @@ impl Feed {
     /// [`Feed::problems`].
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Finished>> {
         loop {
-            while let Some(finished) = self.pending.pop_front() {
+            while let Some(finished) = self.analyzer.take_one() {
                 if let Some(selected) = self.selected(finished) {
                     return Ok(Some(selected));
                 }
             }
-            if !self.step()? && self.pending.is_empty() {
+            if !self.step()? && !self.analyzer.has_finished() {
                 return Ok(self.nearest.take().map(|(_, finished)| finished));
             }
         }
@@ -112,7 +109,7 @@ impl Feed {
 
     /// Whether the next session takes more reading.
     pub(crate) fn is_drained(&self) -> bool {
-        self.pending.is_empty()
+        !self.analyzer.has_finished()
     }
 
     /// Counts over what was read.
@@ -154,8 +151,7 @@ impl Feed {
                     continue;
                 }
                 self.finished = !self.analyzer.finish_some();
-                self.pending.extend(self.analyzer.take());
-                return Ok(!self.finished || !self.pending.is_empty());
+                return Ok(!self.finished || self.analyzer.has_finished());
             };
             let first = match capture.next_frame() {
                 Ok(Some(frame)) => {
@@ -175,16 +171,13 @@ impl Feed {
             };
             let done = self.done;
             self.progress.step(|| done + capture.position());
-            if self.analyzer.has_finished() {
-                self.pending.extend(self.analyzer.take());
-            }
             if let Some(first) = first {
                 self.link_types = capture.info().interfaces.iter().map(|interface| interface.link.0).collect();
                 self.link_types.dedup();
                 self.selection = Some(self.select(first)?);
                 return Ok(true);
             }
-            if !self.pending.is_empty() {
+            if self.analyzer.has_finished() {
                 return Ok(true);
             }
         }

@@ -13,9 +13,7 @@ use crate::report::{Class, csv, json, markdown};
 pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
     let streams = matches!(args.format, Format::Json | Format::Ndjson | Format::Csv);
     let watched = console.watched && !(streams && console.terminal) && !args.quiet;
-    // Timelines are for stories: they cost much, and nothing here shows them.
-    let limits = Limits { timeline_head: 0, timeline_tail: 0, ..Limits::default() };
-    let mut feed = Feed::open(&args.files, &args.selectors, args.looks.clock(), limits, watched)?;
+    let mut feed = Feed::open(&args.files, &args.selectors, args.looks.clock(), Limits::default(), watched)?;
     let from_pipe = args.files.iter().any(|file| file.as_os_str() == "-");
     let mut tally = Tally::default();
     let mut sink = Sink::new(args, &feed, console)?;

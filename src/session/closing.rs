@@ -96,7 +96,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
                 side: Some(side(way)),
                 what: ActKind::Fin,
                 offset: Some(flow.conn.half(way).offset_of(fin.seq)),
-                knew: Some(flow.at_fin[way].knew),
+                knew: Some(flow.at_fin(way).knew),
             });
         }
     }
@@ -126,10 +126,10 @@ pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
     let half = flow.conn.half(way);
     let peer = flow.conn.half(way.opposite());
     let Some(tls) = flow.reading.tls.as_ref() else {
-        let after = half.acked().map_or(0, |ack| peer.offset_of(ack)).saturating_sub(flow.at_fin[way].knew);
+        let after = half.acked().map_or(0, |ack| peer.offset_of(ack)).saturating_sub(flow.at_fin(way).knew);
         return half.fin().is_some() && after > 1;
     };
-    let before = flow.at_fin[way];
+    let before = flow.at_fin(way);
     let more = tls.ways[way.opposite()].app_records > before.peer_app_records;
     let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
     // Data that was already under way may be acknowledged by the kernel of a process that has gone; a RST then answers what comes later.
@@ -341,7 +341,7 @@ fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)
     if conn.half(client.opposite()).packets() > 0 && !refused {
         return None;
     }
-    if refused || !flow.icmp.is_empty() || settled(last_syn, count, end) {
+    if refused || !flow.icmp().is_empty() || settled(last_syn, count, end) {
         return Some((Ending::NoConnection, if refused { ClosedBy::Server } else { ClosedBy::Nobody }));
     }
     Some((Ending::Open, ClosedBy::Nobody))
@@ -382,7 +382,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
         return true;
     }
     // The path swallowed a part of what the other side sent, for good.
-    let swallowed = |way: Way| flow.gaps[way].iter().any(|(_, _, why)| *why == GapReason::PathLoss);
+    let swallowed = |way: Way| flow.gaps(way).iter().any(|(_, _, why)| *why == GapReason::PathLoss);
     if !reply && peer.last_data().is_some_and(|sent| root.at.time.since(sent.time) >= PATIENCE) && swallowed(way.opposite()) {
         return true;
     }

@@ -76,7 +76,7 @@ impl Flow {
             ending,
             closed_by,
             close_notify,
-            icmp: self.icmp.iter().map(|(way, error)| (if *way == client { Side::Client } else { Side::Server }, *error)).collect(),
+            icmp: self.icmp().iter().map(|(way, error)| (if *way == client { Side::Client } else { Side::Server }, *error)).collect(),
             timeline: Default::default(),
             caps: Vec::new(),
             client_way: client,
@@ -148,7 +148,7 @@ impl Flow {
         let (keep_alives, last_keep_alive) = half.keep_alives();
         let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
         let fin = half.fin().map(|fin| {
-            let before = self.at_fin[way];
+            let before = self.at_fin(way);
             let peer_fin = peer.fin().map_or(u64::MAX, |fin| peer.offset_of(fin.seq));
             Fin {
                 at: fin.at,
@@ -179,7 +179,7 @@ impl Flow {
             last_app_end: state.last_app_end,
             last_app_knew: state.last_app_knew,
             // All that a side says comes before its FIN, in whatever order it was captured.
-            at_close: self.at_close.as_ref().filter(|_| !self.closed_first(way)).map_or_else(|| self.said(way), |said| said[way]),
+            at_close: self.said_at_close(way).filter(|_| !self.closed_first(way)).unwrap_or_else(|| self.said(way)),
             last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
             cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
             unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
@@ -199,7 +199,7 @@ impl Flow {
             last_keep_alive,
             zero_window: half.zero_window(),
             window_closed: half.window_closed(),
-            gaps: self.gaps[way].clone(),
+            gaps: self.gaps(way).to_vec(),
             ttl: half.sender().ttl().map(|(ttl, _)| ttl),
             local: half.sender().local(),
             plain: plain.map(|plain| plain.bytes.clone()),
@@ -227,7 +227,7 @@ impl Flow {
         let stream_end = half.fin().map(|fin| half.offset_of(fin.seq));
         // A FIN says where the stream ends. Without one the end is where its sender's newest byte was, if the receiver has no more than that.
         let whole = stream_end.is_none_or(|end| end == half.delivered());
-        let unseen = tls.ways[way].was_lost || self.gaps[way].iter().any(|(_, _, why)| *why != GapReason::PathLoss);
+        let unseen = tls.ways[way].was_lost || self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss);
         Some(CutRecord {
             at: partial.start,
             until,
@@ -256,7 +256,7 @@ impl Flow {
         if state.was_lost || half.packets() == 0 || !half.syn_seen() && tls.client_hello_at.is_none() {
             return CloseNotify::Unknown;
         }
-        if self.gaps[way].iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {
+        if self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {
             return CloseNotify::Unknown;
         }
         let fin = half.fin().is_some_and(|fin| half.offset_of(fin.seq) == half.delivered());

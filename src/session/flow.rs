@@ -1,6 +1,6 @@
 //! A connection while it lives: TCP, the streams in it, and what will be needed to judge its end.
 
-use crate::base::{At, FlowKey, Limits, PerWay, Span, Way};
+use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
 use crate::decode::{IcmpError, Segment, TcpFlags};
 use crate::session::act::{Rst, RstKind};
 use crate::session::log::Log;
@@ -12,29 +12,50 @@ use crate::tcp::{Connection, Heard, RstSeen};
 const RSTS_KEPT: usize = 6;
 /// ICMP errors kept per connection.
 const ICMP_KEPT: usize = 4;
+/// Holes kept per direction.
+const GAPS_KEPT: usize = 4;
 
-/// A connection being followed.
+/// A connection being followed. Its fields stand in the order of how often they are used, each half of its connection at the beginning of a
+/// line of memory: see [`crate::tcp::Half`].
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Flow {
-    /// Its TCP side.
-    pub conn: Connection,
     /// Its streams.
     pub reading: Reading,
-    /// RSTs, in order, the first few of each way.
-    pub rsts: Vec<(Way, Rst)>,
-    /// ICMP errors that quote it, and the way of the segment they quote.
-    pub icmp: Vec<(Way, IcmpError)>,
-    /// What each side's FIN found.
-    pub at_fin: PerWay<AtFin>,
-    /// What had been said when the first FIN or RST came, of either side.
-    pub at_close: Option<Box<PerWay<Said>>>,
-    /// Holes in the streams, the first few.
-    pub gaps: PerWay<Vec<(At, u64, crate::base::GapReason)>>,
-    /// The timeline.
-    pub log: Log,
+    /// A FIN or RST has been seen.
+    closing: bool,
     /// Its end was handed to the clock: see [`Flow::is_over`].
     pub dying: bool,
+    /// Its TCP side.
+    pub conn: Connection,
+    /// Tells it from earlier users of its place.
+    pub serial: u32,
+    /// RSTs, in order, the first few of each way.
+    pub rsts: Vec<(Way, Rst)>,
+    /// What was when the first FIN or RST came.
+    at_close: Option<Box<AtClose>>,
+    /// What few connections have.
+    seldom: Option<Box<Seldom>>,
+    /// The timeline.
+    pub log: Log,
 }
+
+/// What was when the first FIN or RST came, of either side, and each side's FIN.
+#[derive(Debug)]
+struct AtClose {
+    said: PerWay<Said>,
+    fins: PerWay<AtFin>,
+}
+
+/// What few connections have.
+#[derive(Debug, Default)]
+struct Seldom {
+    gaps: PerWay<Vec<Hole>>,
+    icmp: Vec<(Way, IcmpError)>,
+}
+
+/// A hole in a stream: where it was known to stay one, how many bytes, why.
+pub type Hole = (At, u64, GapReason);
 
 /// What one direction had said in application data.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,13 +87,13 @@ impl Flow {
         Flow {
             conn: Connection::new(key, stream, at),
             reading: Reading::new(),
-            rsts: Vec::new(),
-            icmp: Vec::new(),
-            at_fin: PerWay::default(),
-            at_close: None,
-            gaps: PerWay::default(),
-            log: Log::new(limits),
+            closing: false,
             dying: false,
+            serial: 0,
+            rsts: Vec::new(),
+            at_close: None,
+            seldom: None,
+            log: Log::new(limits),
         }
     }
 
@@ -86,13 +107,9 @@ impl Flow {
             let what = if segment.flags.has(TcpFlags::ACK) { What::SynAck } else { What::Syn(1) };
             self.log.run(segment.at, way, what);
         }
-        let (reading, log, gaps) = (&mut self.reading, &mut self.log, &mut self.gaps);
+        let (reading, log, seldom) = (&mut self.reading, &mut self.log, &mut self.seldom);
         let heard = self.conn.accept(segment, limits, room, &mut |way, piece| {
-            if let crate::base::Piece::Gap { at, len, why, .. } = piece
-                && gaps[way].len() < 4
-            {
-                gaps[way].push((at, len, why));
-            }
+            note_gap(seldom, way, &piece);
             reading.take(way, &piece, from_start[way], knew, limits, log);
         });
         if segment.flags.has(TcpFlags::SYN) {
@@ -104,27 +121,29 @@ impl Flow {
     /// Attaches an ICMP error that quotes this connection.
     pub fn push_icmp(&mut self, error: &IcmpError) {
         self.log.add(error.at, error.way, What::Icmp(error.kind));
-        if self.icmp.len() < ICMP_KEPT {
-            self.icmp.push((error.way, *error));
+        let icmp = &mut self.seldom.get_or_insert_default().icmp;
+        if icmp.len() < ICMP_KEPT {
+            icmp.push((error.way, *error));
         }
     }
 
     /// The connection is over, or the capture is: what is held beyond holes is read.
     pub fn close_holes(&mut self, at: At, limits: &Limits) {
         let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
-        let (reading, log, gaps) = (&mut self.reading, &mut self.log, &mut self.gaps);
+        let (reading, log, seldom) = (&mut self.reading, &mut self.log, &mut self.seldom);
         self.conn.close_holes(at, &mut |way, piece| {
-            if let crate::base::Piece::Gap { at, len, why, .. } = piece
-                && gaps[way].len() < 4
-            {
-                gaps[way].push((at, len, why));
-            }
+            note_gap(seldom, way, &piece);
             reading.take(way, &piece, from_start[way], 0, limits, log);
         });
     }
 
     /// Both sides have closed, or one has reset it and nobody went on.
+    #[inline]
     pub fn is_over(&self) -> bool {
+        self.closing && self.has_ended()
+    }
+
+    fn has_ended(&self) -> bool {
         let reset = self.rsts.iter().any(|(_, rst)| rst.survived_by.is_none());
         let closed = [Way::AtoB, Way::BtoA].into_iter().all(|way| {
             let (half, peer) = (self.conn.half(way), self.conn.half(way.opposite()));
@@ -156,12 +175,16 @@ impl Flow {
             self.log.run(at, way, What::ZeroWindow(1));
         }
         if heard.fin || heard.rst.is_some() {
+            self.closing = true;
             self.note_close();
         }
         if heard.fin {
             self.log.add(at, way, What::Fin(1));
-            self.at_fin[way] =
-                AtFin { peer_sent: self.conn.half(way.opposite()).delivered(), peer_app_records: self.app_records(way.opposite()), knew };
+            let peer = way.opposite();
+            let found = AtFin { peer_sent: self.conn.half(peer).delivered(), peer_app_records: self.app_records(peer), knew };
+            if let Some(at_close) = &mut self.at_close {
+                at_close.fins[way] = found;
+            }
         }
         if heard.fin_again {
             self.log.run(at, way, What::Fin(1));
@@ -188,8 +211,29 @@ impl Flow {
     /// Keeps what had been said when the first closing act of TCP came.
     fn note_close(&mut self) {
         if self.at_close.is_none() {
-            self.at_close = Some(Box::new(PerWay::new(self.said(Way::AtoB), self.said(Way::BtoA))));
+            let said = PerWay::new(self.said(Way::AtoB), self.said(Way::BtoA));
+            self.at_close = Some(Box::new(AtClose { said, fins: PerWay::default() }));
         }
+    }
+
+    /// What `way`'s FIN found.
+    pub fn at_fin(&self, way: Way) -> AtFin {
+        self.at_close.as_ref().map_or_else(AtFin::default, |at_close| at_close.fins[way])
+    }
+
+    /// What `way` had said when the first FIN or RST of either side came, if one came.
+    pub fn said_at_close(&self, way: Way) -> Option<Said> {
+        self.at_close.as_ref().map(|at_close| at_close.said[way])
+    }
+
+    /// Holes in `way`'s stream, the first few.
+    pub fn gaps(&self, way: Way) -> &[Hole] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.gaps[way])
+    }
+
+    /// ICMP errors that quote it, the first few, and the way of the segment they quote.
+    pub fn icmp(&self) -> &[(Way, IcmpError)] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.icmp)
     }
 
     /// What `way` has said so far.
@@ -230,6 +274,16 @@ impl Flow {
             stepping: false,
             seq_offset: seen.seq_offset,
             after_peer: silent.map(|last| segment.at.time.since(last.time)).filter(|span| *span >= Span::ZERO),
+        }
+    }
+}
+
+/// Keeps a hole, if `piece` is one.
+fn note_gap(seldom: &mut Option<Box<Seldom>>, way: Way, piece: &Piece<'_>) {
+    if let Piece::Gap { at, len, why, .. } = *piece {
+        let gaps = &mut seldom.get_or_insert_default().gaps[way];
+        if gaps.len() < GAPS_KEPT {
+            gaps.push((at, len, why));
         }
     }
 }

@@ -6,30 +6,40 @@ use crate::session::timeline::{Event, Timeline, What};
 /// Writes a [`Timeline`] within its bounds; runs of the same thing become one event.
 #[derive(Debug, Default)]
 pub struct Log {
-    timeline: Timeline,
-    head: usize,
-    tail: usize,
+    timeline: Option<Box<Timeline>>,
+    head: u32,
+    tail: u32,
 }
 
 impl Log {
     /// A log with the bounds of `limits`; with both at zero nothing is kept.
     pub fn new(limits: &Limits) -> Log {
-        Log { timeline: Timeline::default(), head: limits.timeline_head, tail: limits.timeline_tail }
+        let bound = |events: usize| u32::try_from(events).unwrap_or(u32::MAX);
+        Log { timeline: None, head: bound(limits.timeline_head), tail: bound(limits.timeline_tail) }
     }
 
     /// Adds an event.
+    #[inline]
     pub fn add(&mut self, at: At, way: Way, what: What) {
-        if self.head + self.tail > 0 {
-            self.timeline.push(Event { at, until: at, way, what }, self.head, self.tail);
+        if self.is_kept() {
+            self.timeline.get_or_insert_default().push(Event { at, until: at, way, what }, self.head as usize, self.tail as usize);
         }
     }
 
     /// Adds an event, or extends the newest one if that is of the same kind and way.
+    #[inline]
     pub fn run(&mut self, at: At, way: Way, what: What) {
-        if self.head + self.tail == 0 {
-            return;
+        if self.is_kept() {
+            self.extend(at, way, what);
         }
-        let Some(last) = self.timeline.last_mut().filter(|last| last.way == way) else {
+    }
+
+    fn is_kept(&self) -> bool {
+        self.head > 0 || self.tail > 0
+    }
+
+    fn extend(&mut self, at: At, way: Way, what: What) {
+        let Some(last) = self.timeline.as_mut().and_then(|timeline| timeline.last_mut()).filter(|last| last.way == way) else {
             self.add(at, way, what);
             return;
         };
@@ -57,6 +67,6 @@ impl Log {
 
     /// What was written.
     pub fn into_timeline(self) -> Timeline {
-        self.timeline
+        self.timeline.map(|timeline| *timeline).unwrap_or_default()
     }
 }

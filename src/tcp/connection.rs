@@ -3,7 +3,7 @@
 use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
 use crate::decode::{Checksum, Segment, TcpFlags};
 use crate::tcp::assembler::{Assembler, Hold};
-use crate::tcp::half::{FinSeen, Half, distance};
+use crate::tcp::half::{FinSeen, Half, Recent, distance};
 use crate::tcp::streams::{Bases, learn_bases, starts_anew};
 
 /// A hole stays open this long after the receiver was seen to have the bytes: captures deliver packets slightly out of order.
@@ -13,27 +13,30 @@ const HOLE_GRACE_SEGMENTS: u32 = 24;
 /// A jump ahead of more than this is no hole but nonsense (or another connection's packet).
 const FARTHEST: i64 = 1 << 30;
 
-/// A TCP connection.
+/// A TCP connection. Its fields stand in the order of how often they are used: see [`Half`].
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
     /// Its endpoints.
     pub key: FlowKey,
+    /// Newest packet.
+    pub last: At,
+    bases: Bases,
+    /// The way the SYN went.
+    pub client: Option<Way>,
+    /// It is established.
+    up: bool,
+    halves: PerWay<Half>,
+    /// First packet that shows the handshake complete.
+    pub established: Option<At>,
     /// Wireshark's number for it.
     pub stream: Option<u32>,
     /// First packet.
     pub first: At,
-    /// Newest packet.
-    pub last: At,
-    /// The way the SYN went.
-    pub client: Option<Way>,
     /// SYN: first, newest, how often.
     pub syn: Option<(At, At, u32)>,
     /// First SYN with ACK.
     pub syn_ack: Option<At>,
-    /// First packet that shows the handshake complete.
-    pub established: Option<At>,
-    halves: PerWay<Half>,
-    bases: Bases,
 }
 
 /// What a segment did, besides the bytes it brought.
@@ -87,6 +90,7 @@ impl Connection {
             client: None,
             syn: None,
             syn_ack: None,
+            up: false,
             established: None,
             halves: PerWay::default(),
             bases: Bases::default(),
@@ -120,7 +124,7 @@ impl Connection {
             return 0;
         }
         let own = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
-        let newest = match (own, half.acked) {
+        let newest = match (own, half.acked()) {
             (Some(own), Some(acked)) if distance(own, acked) < 0 => Some(acked),
             (own, acked) => own.or(acked),
         };
@@ -147,10 +151,11 @@ impl Connection {
             return heard;
         }
         match segment.checksum {
-            Checksum::Good => half.good_checksums = half.good_checksums.saturating_add(1),
+            Checksum::Good => half.good_checksum = true,
             // A direction whose every checksum is wrong is offload of a kind we do not know, and so is a segment that no network card sends whole.
-            Checksum::Bad if half.good_checksums > 0 && segment.payload_len <= u32::from(half.mss.unwrap_or(1460)).max(1460) => {
-                half.bad_checksums = half.bad_checksums.saturating_add(1);
+            Checksum::Bad if half.good_checksum && segment.payload_len <= half.sender.mss().max(1460) => {
+                let rare = half.rare();
+                rare.bad_checksums = rare.bad_checksums.saturating_add(1);
                 heard.damaged = true;
                 return heard;
             }
@@ -159,7 +164,7 @@ impl Connection {
         half.packets = half.packets.saturating_add(1);
         if flags.has(TcpFlags::RST) {
             heard.rst = Some(reset(half, peer, segment));
-            half.rsts = half.rsts.saturating_add(1);
+            half.reset = true;
             half.last = Some(segment.at);
             half.remember(segment);
             self.close_holes_of(way, segment.at, true, sink);
@@ -170,7 +175,8 @@ impl Connection {
             self.open(segment);
         } else {
             half.start(segment.seq);
-            if self.established.is_none() && (segment.payload_len > 0 || (flags.has(TcpFlags::ACK) && peer.syn_seen)) {
+            if !self.up && (segment.payload_len > 0 || (flags.has(TcpFlags::ACK) && peer.syn_seen)) {
+                self.up = true;
                 self.established = Some(segment.at);
             }
         }
@@ -181,22 +187,23 @@ impl Connection {
         }
         if segment.window == 0 && !flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::FIN) {
             heard.zero_window = true;
-            let first = half.zero_window.map_or(segment.at, |(first, _)| first);
-            half.zero_window = Some((first, segment.at));
+            let first = half.zero_window().map_or(segment.at, |(first, _)| first);
+            half.rare().zero_window = Some((first, segment.at));
         }
         half.window = segment.window;
         half.last = Some(segment.at);
-        heard.alive = half.rsts > 0 && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
+        heard.alive = half.reset && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
         let probe = segment.payload_len <= 1
             && !flags.has(TcpFlags::SYN)
             && !flags.has(TcpFlags::FIN)
             && segment.seq == half.max.wrapping_sub(1)
-            && half.fin.is_none()
+            && !half.finished
             && half.last_data.or(self.established).is_some();
         if probe {
             heard.keep_alive = true;
-            half.keep_alives = half.keep_alives.saturating_add(1);
-            half.last_keep_alive = Some(segment.at);
+            let rare = half.rare();
+            rare.keep_alives = rare.keep_alives.saturating_add(1);
+            rare.last_keep_alive = Some(segment.at);
         } else if segment.payload_len > 0 {
             heard.repeated = take_in(half, peer, segment, limits, room, &mut |piece| sink(way, piece));
         }
@@ -205,7 +212,8 @@ impl Connection {
         }
         half.remember(segment);
         self.close_holes_of(way.opposite(), segment.at, false, sink);
-        if self.halves[way].hole_acked.is_some() {
+        let half = &self.halves[way];
+        if (half.holding || half.finished) && half.seldom().is_some_and(|rare| rare.hole_acked.is_some()) {
             self.close_holes_of(way, segment.at, false, sink);
         }
         heard
@@ -232,22 +240,20 @@ impl Connection {
         }
         let half = &mut self.halves[way];
         half.start(segment.seq.wrapping_add(1));
-        if half.delivered == 0 && half.first_data.is_none() {
+        if half.delivered == 0 && !half.spoke {
             half.syn_seen = true;
             half.next = segment.seq.wrapping_add(1);
             half.max = half.next;
         }
-        half.mss = segment.options.mss.or(half.mss);
-        half.scale = segment.options.window_scale.or(half.scale);
     }
 
     /// Gives up on the hole of `way` if the receiver had the bytes (the capture missed them) or, with `now`, in any case.
     fn close_holes_of(&mut self, way: Way, at: At, now: bool, sink: &mut impl FnMut(Way, Piece<'_>)) {
         let (half, peer) = self.halves.pair_mut(way);
-        if !half.started {
+        if !half.started || !(now || half.holding || half.finished) {
             return;
         }
-        let acked = peer.acked.map(|ack| half.offset_of(ack).min(half.offset_of(half.max)));
+        let acked = peer.acked().map(|ack| half.offset_of(ack).min(half.offset_of(half.max)));
         let fin = half.fin.map(|fin| half.offset_of(fin.seq));
         let beyond = half.ahead.as_ref().and_then(|ahead| ahead.first_offset());
         // The hole ends at held data, at the FIN, or (at the end) where the receiver's acknowledgements end.
@@ -258,7 +264,7 @@ impl Connection {
             _ => return,
         };
         if end <= half.delivered {
-            half.hole_acked = None;
+            forget_hole(half);
             return;
         }
         let had = acked.is_some_and(|acked| acked > half.delivered);
@@ -266,13 +272,13 @@ impl Connection {
             if !had {
                 return;
             }
-            let (since, count) = half.hole_acked.unwrap_or((at, 0));
-            half.hole_acked = Some((since, count.saturating_add(1)));
+            let (since, count) = half.seldom().and_then(|rare| rare.hole_acked).unwrap_or((at, 0));
+            half.rare().hole_acked = Some((since, count.saturating_add(1)));
             if count < HOLE_GRACE_SEGMENTS && at.time.since(since.time) < HOLE_GRACE {
                 return;
             }
         }
-        half.hole_acked = None;
+        forget_hole(half);
         let len = end - half.delivered;
         let why = if had { GapReason::CaptureLoss } else { GapReason::PathLoss };
         sink(way, Piece::Gap { at, offset: half.delivered, len, why });
@@ -285,16 +291,16 @@ impl Connection {
 /// What the connection knows of a RST when it comes.
 fn reset(half: &Half, peer: &Half, segment: &Segment<'_>) -> RstSeen {
     let with_ack = segment.flags.has(TcpFlags::ACK);
-    let refusal = with_ack && !half.started && peer.syn_seen && peer.bytes == 0;
+    let refusal = with_ack && !half.started && peer.syn_seen && !peer.spoke;
     let trigger = peer
         .recent()
         .rev()
         .find(|recent| if refusal { recent.flags.has(TcpFlags::SYN) } else { recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq })
-        .map(|recent| recent.at);
+        .map(Recent::at);
     RstSeen {
         trigger: if with_ack && !refusal { None } else { trigger },
-        after_own_close: half.fin.is_some() || half.rsts > 0,
-        peer_unacked: peer.unacked(if with_ack { Some(segment.ack) } else { half.acked }),
+        after_own_close: half.finished || half.reset,
+        peer_unacked: peer.unacked(if with_ack { Some(segment.ack) } else { half.acked() }),
         seq_offset: if half.started { i32::try_from(distance(segment.seq, half.max)).unwrap_or(i32::MAX) } else { 0 },
         refusal,
     }
@@ -303,26 +309,30 @@ fn reset(half: &Half, peer: &Half, segment: &Segment<'_>) -> RstSeen {
 /// Takes note of an acknowledgement; true if it covers bytes that were not covered before.
 fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool {
     let ack = segment.ack;
-    peer.repeated.sacked |= segment.options.sack.is_some_and(|(left, _)| distance(left, ack) > 0);
-    let newer = half.acked.is_none_or(|acked| distance(ack, acked) > 0);
-    if !newer {
+    if segment.options.sack.is_some_and(|(left, _)| distance(left, ack) > 0) {
+        peer.repeated.sacked = true;
+        peer.repeating = true;
+    }
+    let before = half.acked();
+    if before.is_some_and(|acked| distance(ack, acked) <= 0) {
         return false;
     }
-    let first = half.acked.is_none();
-    half.acked = Some(ack);
+    let first = before.is_none();
+    half.set_acked(ack);
     if distance(ack, peer.max) > 0 && distance(ack, peer.max) < FARTHEST && !first {
         // The receiver has bytes the capture has not: they were sent all the same.
         peer.max = ack;
     }
+    if distance(ack, peer.max) >= 0 && !first {
+        peer.all_acked();
+        return true;
+    }
     let whole = peer.recent().filter(|sent| distance(ack, sent.seq.wrapping_add(sent.len)) >= 0).map(|sent| sent.len).max();
-    peer.largest_acked = peer.largest_acked.max(whole.unwrap_or(0));
+    peer.largest_acked = peer.largest_acked.max(u16::try_from(whole.unwrap_or(0)).unwrap_or(u16::MAX));
     if !first {
-        let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(|sent| sent.at);
+        let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(Recent::at);
         peer.repeated.since = since.unwrap_or(segment.at);
-        peer.repeated.count = 0;
-        peer.repeated.smallest = 0;
-        peer.repeated.biggest = 0;
-        peer.repeated.sacked = false;
+        peer.forget_repeated();
     }
     !first
 }
@@ -339,19 +349,24 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     let fresh = distance(end, half.max);
     let repeated = if fresh >= i64::from(len) { 0 } else { len - u32::try_from(fresh.max(0)).unwrap_or(0) };
     if fresh > 0 {
-        if half.max == peer.acked.unwrap_or(half.max) || half.repeated.since == At::default() {
+        // The first byte that the peer has not: what follows waits behind it.
+        if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {
             half.repeated.since = segment.at;
         }
+        if !half.spoke {
+            half.spoke = true;
+            half.first_data = Some(segment.at);
+        }
         half.max = end;
-        half.first_data.get_or_insert(segment.at);
         half.last_data = Some(segment.at);
-    } else if ahead < 0 || !half.ahead.as_ref().is_none_or(|held| held.is_empty()) || fresh <= 0 {
+    } else {
         // Sent before, as far as the highest sequence number tells. A late first copy (reordering) fills a hole and is no repetition.
         let fills_hole = ahead >= 0 && half.ahead.as_ref().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;
-        let acked = peer.acked.is_some_and(|acked| distance(end, acked) <= 0);
+        let acked = peer.acked().is_some_and(|acked| distance(end, acked) <= 0);
         if !fills_hole {
             half.repeated.total = half.repeated.total.saturating_add(1);
             if !acked {
+                half.repeating = true;
                 half.repeated.count = half.repeated.count.saturating_add(1);
                 half.repeated.until = segment.at;
                 half.repeated.biggest = half.repeated.biggest.max(len);
@@ -363,10 +378,11 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     let cut = u64::from(len) - captured.len() as u64;
     if ahead > 0 {
         let room = limits.reorder_flow.saturating_sub(half.held()).min(room);
+        half.holding = true;
         let held = half.ahead.get_or_insert_with(Box::<Assembler>::default);
         match held.hold(segment.at, offset, captured, cut, room) {
             Hold::Kept => {}
-            Hold::Conflict => half.conflicts = half.conflicts.saturating_add(1),
+            Hold::Conflict => note_conflict(half),
             Hold::Full => give_up_hole(half, peer, segment.at, offset, sink),
         }
         // With the hole given up, this segment may be next in line.
@@ -379,10 +395,21 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     repeated
 }
 
+fn forget_hole(half: &mut Half) {
+    if let Some(rare) = &mut half.rare {
+        rare.hole_acked = None;
+    }
+}
+
+fn note_conflict(half: &mut Half) {
+    let rare = half.rare();
+    rare.conflicts = rare.conflicts.saturating_add(1);
+}
+
 /// The bound on held data is reached: the hole before it, and holes within it up to `until`, stay holes.
 fn give_up_hole(half: &mut Half, peer: &Half, at: At, until: u64, sink: &mut impl FnMut(Piece<'_>)) {
     while half.delivered < until {
-        let acked = peer.acked.is_some_and(|acked| half.offset_of(acked) > half.delivered);
+        let acked = peer.acked().is_some_and(|acked| half.offset_of(acked) > half.delivered);
         let end = half.ahead.as_ref().and_then(|ahead| ahead.first_offset()).map_or(until, |first| first.min(until));
         if end > half.delivered {
             let why = if acked { GapReason::CaptureLoss } else { GapReason::Limit };
@@ -423,6 +450,9 @@ fn advance(half: &mut Half, len: u64) {
 
 /// Hands on everything held that is now in order.
 fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
+    if !half.holding {
+        return;
+    }
     let Some(mut ahead) = half.ahead.take() else { return };
     while let Some(held) = ahead.take(half.delivered) {
         hand_on(half, held.at, held.offset, &held.bytes, held.cut, sink);
@@ -430,25 +460,27 @@ fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
     if !ahead.is_empty() {
         half.ahead = Some(ahead);
     } else {
-        half.hole_acked = None;
+        half.holding = false;
+        forget_hole(half);
     }
 }
 
 /// Takes note of a FIN: (first, repeated).
 fn finish(half: &mut Half, peer: &Half, segment: &Segment<'_>) -> (bool, bool) {
-    half.fins = half.fins.saturating_add(1);
     let seq = segment.seq.wrapping_add(segment.payload_len);
     if half.fin.is_some() {
         half.repeated.total = half.repeated.total.saturating_add(1);
-        if peer.acked.is_none_or(|acked| distance(seq, acked) >= 0) {
+        if peer.acked().is_none_or(|acked| distance(seq, acked) >= 0) {
+            half.repeating = true;
             half.repeated.count = half.repeated.count.saturating_add(1);
             half.repeated.until = segment.at;
         }
         return (false, true);
     }
-    if half.max == peer.acked.unwrap_or(half.max) && segment.payload_len == 0 {
+    if half.max == peer.acked().unwrap_or(half.max) && segment.payload_len == 0 {
         half.repeated.since = segment.at;
     }
+    half.finished = true;
     half.fin = Some(FinSeen { at: segment.at, seq, ack: segment.flags.has(TcpFlags::ACK).then_some(segment.ack) });
     let after = seq.wrapping_add(1);
     if distance(after, half.max) > 0 {

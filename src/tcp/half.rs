@@ -1,78 +1,95 @@
 //! One direction of a connection: where its stream stands, what was repeated, how it closed.
 
-use crate::base::{At, Span};
+use crate::base::{At, Span, Time};
 use crate::decode::{Segment, TcpFlags};
 use crate::tcp::assembler::Assembler;
 use crate::tcp::copies::Copies;
 use crate::tcp::sender::Sender;
 
 /// One direction of a connection, as seen so far.
+///
+/// The fields stand in the order of how often they are used. Thousands of connections at once are more than the processor's caches hold, and
+/// then each further line of 64 bytes that a packet touches costs as much as all the work on it: the first line serves every packet, the
+/// second one those with payload, the rest few.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Half {
-    /// The next sequence number expected in order; meaningful once `started`.
-    pub(super) next: u32,
     /// Stream offset of `next`.
     pub(super) delivered: u64,
+    /// Payload bytes, each once.
+    pub(super) bytes: u64,
+    /// Newest packet.
+    pub(super) last: Option<At>,
+    /// The next sequence number expected in order; meaningful once `started`.
+    pub(super) next: u32,
     /// One past the highest sequence number sent (SYN and FIN count one each).
     pub(super) max: u32,
-    /// The stream's position is known.
-    pub(super) started: bool,
-    /// Its SYN was seen, so offset 0 is the first byte.
-    pub(super) syn_seen: bool,
-    /// Highest acknowledgement number this direction carried.
-    pub(super) acked: Option<u32>,
+    /// Highest acknowledgement number this direction carried; meaningful with `has_acked`.
+    acked: u32,
+    /// Packets (captured twice counts once).
+    pub(super) packets: u32,
     /// Window field of its newest packet, unscaled.
     pub(super) window: u16,
-    /// Window scale of its SYN.
-    pub(super) scale: Option<u8>,
-    /// MSS of its SYN.
-    pub(super) mss: Option<u16>,
+    /// Largest payload sent since everything was acknowledged (or 65,535).
+    largest_sent: u16,
+    /// Largest payload the peer acknowledged whole (or 65,535).
+    pub(super) largest_acked: u16,
+    /// Where the next recent segment goes.
+    slot: u8,
+    /// The stream's position is known.
+    pub(super) started: bool,
+    /// There was payload.
+    pub(super) spoke: bool,
+    /// Its SYN was seen, so offset 0 is the first byte.
+    pub(super) syn_seen: bool,
+    has_acked: bool,
+    /// A segment with a right checksum was seen.
+    pub(super) good_checksum: bool,
+    /// `repeated` tells of something the peer has not acknowledged.
+    pub(super) repeating: bool,
+    /// There is data beyond a hole.
+    pub(super) holding: bool,
+    /// There was a FIN.
+    pub(super) finished: bool,
+    /// There was a RST.
+    pub(super) reset: bool,
+    /// Newest new payload.
+    pub(super) last_data: Option<At>,
     /// Data beyond a hole.
     pub(super) ahead: Option<Box<Assembler>>,
-    /// When the peer was first seen to have acknowledged past the hole, and segments since.
-    pub(super) hole_acked: Option<(At, u32)>,
-    /// Its first FIN.
-    pub(super) fin: Option<FinSeen>,
-    /// How many FINs.
-    pub(super) fins: u32,
-    /// How many RSTs.
-    pub(super) rsts: u32,
+    /// What its ordinary packets look like.
+    pub(super) sender: Sender,
     /// Data sent again.
     pub(super) repeated: Repeated,
     /// Newest segments, newest last: to find what a RST answers and to recognise packets captured twice.
     recent: [Recent; 3],
-    /// Where the next one goes.
-    slot: u8,
-    /// What its ordinary packets look like.
-    pub(super) sender: Sender,
-    /// Packets (captured twice counts once).
-    pub(super) packets: u32,
-    /// Payload bytes, each once.
-    pub(super) bytes: u64,
+    /// Its first FIN.
+    pub(super) fin: Option<FinSeen>,
     /// First payload.
     pub(super) first_data: Option<At>,
-    /// Newest new payload.
-    pub(super) last_data: Option<At>,
-    /// Newest packet.
-    pub(super) last: Option<At>,
+    /// What few connections have.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What few connections have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// When the peer was first seen to have acknowledged past the hole, and segments since.
+    pub hole_acked: Option<(At, u32)>,
     /// Keep-alive probes.
-    pub(super) keep_alives: u32,
+    pub keep_alives: u32,
     /// Newest keep-alive probe.
-    pub(super) last_keep_alive: Option<At>,
+    pub last_keep_alive: Option<At>,
     /// First and newest zero window advertised.
-    pub(super) zero_window: Option<(At, At)>,
-    /// Segments with a right checksum.
-    pub(super) good_checksums: u32,
-    /// Segments dropped for a wrong one.
-    pub(super) bad_checksums: u32,
+    pub zero_window: Option<(At, At)>,
+    /// Segments dropped for a wrong checksum.
+    pub bad_checksums: u32,
     /// Overlaps that say different things.
-    pub(super) conflicts: u32,
+    pub conflicts: u32,
     /// Packets captured twice.
-    pub(super) duplicates: u32,
+    pub duplicates: u32,
     /// More of the newest segments, once one was captured twice.
-    copies: Option<Box<Copies>>,
-    /// Largest payload the peer acknowledged whole.
-    pub(super) largest_acked: u32,
+    pub copies: Option<Box<Copies>>,
 }
 
 /// A FIN.
@@ -105,17 +122,38 @@ pub struct Repeated {
     pub sacked: bool,
 }
 
-/// What is remembered of a recent segment.
+/// What is remembered of a recent segment: half a line of memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
-    pub at: At,
+    time: Time,
+    /// 0 where there is none.
+    frame: u32,
     pub seq: u32,
     pub ack: u32,
     pub len: u32,
+    look: u32,
+    file: u16,
     pub flags: TcpFlags,
-    ip_id: Option<u16>,
-    window: u16,
-    timestamp: u32,
+}
+
+impl Recent {
+    pub(super) fn at(&self) -> At {
+        At::new(self.time, self.frame, self.file)
+    }
+
+    fn new(segment: &Segment<'_>) -> Recent {
+        let At { time, frame, file } = segment.at;
+        let look = look(segment);
+        Recent { time, frame, seq: segment.seq, ack: segment.ack, len: segment.payload_len, look, file, flags: segment.flags }
+    }
+}
+
+/// The header fields that differ between a packet and its retransmission, in 32 bits.
+fn look(segment: &Segment<'_>) -> u32 {
+    let timestamp = segment.options.timestamps.map_or(0, |(value, _)| value);
+    let id = segment.ip_id.map_or(0, |id| u64::from(id) + 1);
+    let all = (u64::from(timestamp) << 32) ^ (id << 15) ^ u64::from(segment.window);
+    (all.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
 /// `a - b` in sequence space (RFC 9293 section 3.4): negative where `a` is before `b`.
@@ -149,61 +187,85 @@ impl Half {
     /// Newest segments, oldest first.
     pub(super) fn recent(&self) -> impl DoubleEndedIterator<Item = &Recent> {
         let (newer, older) = self.recent.split_at_checked(usize::from(self.slot)).unwrap_or_default();
-        older.iter().chain(newer).filter(|recent| recent.at.frame != 0)
+        older.iter().chain(newer).filter(|recent| recent.frame != 0)
     }
 
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
-        let recent = Recent {
-            at: segment.at,
-            seq: segment.seq,
-            ack: segment.ack,
-            len: segment.payload_len,
-            flags: segment.flags,
-            ip_id: segment.ip_id,
-            window: segment.window,
-            timestamp: segment.options.timestamps.map_or(0, |(value, _)| value),
-        };
-        if let Some(copies) = &mut self.copies {
-            copies.remember(segment);
-        }
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
-            *slot = recent;
+            *slot = Recent::new(segment);
         }
         self.slot = (self.slot + 1) % 3;
+        self.largest_sent = self.largest_sent.max(u16::try_from(segment.payload_len).unwrap_or(u16::MAX));
+        if let Some(copies) = self.rare.as_mut().and_then(|rare| rare.copies.as_mut()) {
+            copies.remember(segment);
+        }
     }
 
     /// Whether `segment` is a packet captured before: a mirror port or the `any` device shows some packets twice.
     ///
     /// A retransmission has a new IP identification, or (IPv6, identification 0) a later timestamp option or at least a timer's distance.
     pub(super) fn is_duplicate(&self, segment: &Segment<'_>) -> bool {
+        // What says something new is none; of most packets the rest need not be looked at.
+        let acks = segment.flags.has(TcpFlags::ACK) && self.acked().is_none_or(|acked| distance(segment.ack, acked) > 0);
+        if acks || (segment.payload_len > 0 && distance(segment.seq.wrapping_add(segment.payload_len), self.max) > 0) {
+            return false;
+        }
         // Without an identification that counts up, bare ACKs and RSTs may truly repeat: two alike change nothing, so only data counts.
         let counted = segment.ip_id.is_some_and(|id| id != 0);
-        if !(counted || segment.payload_len > 0 || segment.flags.has(TcpFlags::SYN)) {
+        if !counted && segment.payload_len == 0 && !segment.flags.has(TcpFlags::SYN) {
             return false;
         }
         let near = if counted { Span::from_millis(10) } else { Span::from_nanos(500_000) };
-        self.copies.as_ref().is_some_and(|copies| copies.holds(segment, near))
-            || self.recent().any(|recent| {
-                recent.seq == segment.seq
-                    && recent.ack == segment.ack
-                    && recent.len == segment.payload_len
-                    && recent.flags == segment.flags
-                    && recent.ip_id == segment.ip_id
-                    && recent.window == segment.window
-                    && recent.timestamp == segment.options.timestamps.map_or(0, |(value, _)| value)
-                    && segment.at.time.since(recent.at.time) <= near
-            })
+        let look = look(segment);
+        let again = self.recent().any(|recent| {
+            recent.seq == segment.seq
+                && recent.ack == segment.ack
+                && recent.len == segment.payload_len
+                && recent.flags == segment.flags
+                && recent.look == look
+                && segment.at.time.since(recent.time) <= near
+        });
+        again || self.rare.as_ref().is_some_and(|rare| rare.copies.as_ref().is_some_and(|copies| copies.holds(segment, near)))
     }
 
     /// Counts a packet captured before.
     pub(super) fn note_duplicate(&mut self) {
-        self.duplicates = self.duplicates.saturating_add(1);
-        self.copies.get_or_insert_default();
+        let rare = self.rare();
+        rare.duplicates = rare.duplicates.saturating_add(1);
+        rare.copies.get_or_insert_default();
+    }
+
+    /// Takes note that the peer acknowledges everything sent so far.
+    pub(super) fn all_acked(&mut self) {
+        self.largest_acked = self.largest_acked.max(std::mem::take(&mut self.largest_sent));
+        if self.repeating {
+            self.forget_repeated();
+        }
+    }
+
+    /// What was sent again has been acknowledged.
+    pub(super) fn forget_repeated(&mut self) {
+        let Repeated { since, until, total, .. } = self.repeated;
+        self.repeated = Repeated { since, until, total, ..Repeated::default() };
+        self.repeating = false;
+    }
+
+    pub(super) fn set_acked(&mut self, ack: u32) {
+        self.acked = ack;
+        self.has_acked = true;
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(super) fn seldom(&self) -> Option<&Rare> {
+        self.rare.as_deref()
     }
 
     /// The receive window is closed: the newest packet said zero.
     pub fn window_closed(&self) -> bool {
-        self.window == 0 && self.zero_window.is_some()
+        self.window == 0 && self.zero_window().is_some()
     }
 
     /// Its first FIN.
@@ -220,7 +282,7 @@ impl Half {
     }
     /// Highest acknowledgement number it carried.
     pub fn acked(&self) -> Option<u32> {
-        self.acked
+        self.has_acked.then_some(self.acked)
     }
     /// Packets it carried.
     pub fn packets(&self) -> u32 {
@@ -244,23 +306,23 @@ impl Half {
     }
     /// Keep-alive probes, and the newest.
     pub fn keep_alives(&self) -> (u32, Option<At>) {
-        (self.keep_alives, self.last_keep_alive)
+        self.seldom().map_or((0, None), |rare| (rare.keep_alives, rare.last_keep_alive))
     }
     /// First and newest zero window it advertised.
     pub fn zero_window(&self) -> Option<(At, At)> {
-        self.zero_window
+        self.seldom().and_then(|rare| rare.zero_window)
     }
     /// Segments dropped for a wrong checksum.
     pub fn bad_checksums(&self) -> u32 {
-        self.bad_checksums
+        self.seldom().map_or(0, |rare| rare.bad_checksums)
     }
     /// Overlaps that say different things.
     pub fn conflicts(&self) -> u32 {
-        self.conflicts
+        self.seldom().map_or(0, |rare| rare.conflicts)
     }
     /// Packets captured twice.
     pub fn duplicates(&self) -> u32 {
-        self.duplicates
+        self.seldom().map_or(0, |rare| rare.duplicates)
     }
     /// Its SYN was seen, so its stream is known from the first byte.
     pub fn syn_seen(&self) -> bool {
@@ -276,6 +338,6 @@ impl Half {
     }
     /// Largest payload the peer acknowledged whole.
     pub fn largest_acked(&self) -> u32 {
-        self.largest_acked
+        self.largest_acked.into()
     }
 }

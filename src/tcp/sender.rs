@@ -12,6 +12,8 @@ pub struct Sender {
     mac: Option<[u8; 6]>,
     interface: u32,
     outgoing: Option<bool>,
+    /// 0 where its SYN was not seen or had none.
+    mss: u16,
 }
 
 impl Sender {
@@ -30,6 +32,9 @@ impl Sender {
         }
         self.timestamps |= segment.options.timestamps.is_some();
         self.outgoing = segment.outgoing.or(self.outgoing);
+        if let Some(mss) = segment.options.mss {
+            self.mss = mss;
+        }
         if self.mac.is_none() {
             self.mac = segment.source_mac;
             self.interface = segment.interface;
@@ -39,6 +44,11 @@ impl Sender {
     /// The usual TTL and how many packets had it, if most had.
     pub fn ttl(&self) -> Option<(u8, u32)> {
         (self.same > self.other).then_some((self.ttl, self.same))
+    }
+
+    /// The MSS that its SYN announced; 0 where that is not known.
+    pub fn mss(&self) -> u32 {
+        self.mss.into()
     }
 
     /// Whether its packets carry TCP timestamps.
