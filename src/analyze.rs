@@ -93,6 +93,7 @@ pub struct Analyzer {
     /// Addresses and ports that spoke TLS.
     servers: HashSet<Endpoint, RandomState>,
     /// Sessions without TLS, until it is known whether their server speaks it elsewhere.
+    #[expect(clippy::vec_box, reason = "moved as they are: sessions are large")]
     candidates: Vec<Box<Session>>,
     /// Candidates beyond the bound.
     dropped_candidates: u64,
@@ -100,7 +101,7 @@ pub struct Analyzer {
     kernel_drops: bool,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
-    #[expect(clippy::vec_box, reason = "moved from the slots as they are: flows are large")]
+    #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
     rest: Vec<Box<Flow>>,
     totals: Totals,
     end: At,

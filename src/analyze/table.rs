@@ -110,6 +110,7 @@ impl Table {
     }
 
     /// Takes all connections out.
+    #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
     pub(super) fn take(&mut self) -> Vec<Box<Flow>> {
         self.places.clear();
         self.newest = None;
