@@ -221,7 +221,7 @@ fn two_byte_messages(flow: &Flow, tls: &Tracker, client: Way) -> bool {
         |name: &[u8]| matches!(name, b"mqtt" | b"x-amzn-mqtt-ca" | b"xmpp-client" | b"xmpp-server" | b"irc" | b"stun.turn" | b"ftp");
     let by_name = match tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
         Some(chosen) => chatty(chosen),
-        None => tls.client_hello.as_ref().is_some_and(|hello| hello.alpn.iter().any(|name| chatty(name))),
+        None => tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(chatty)),
     };
     by_name || matches!(flow.conn.key.destination(client).port, 8883 | 8084 | 992 | 994 | 6697)
 }

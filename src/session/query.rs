@@ -72,7 +72,7 @@ impl Session {
         let Some(asked) = client.last else { return false };
         let answered = server.last_answer.is_some_and(|answered| answered > asked);
         // HTTP/2 clients acknowledge settings, update windows and say GOAWAY without asking for anything.
-        let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn.iter().any(|alpn| **alpn == *b"h2"));
+        let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(|alpn| alpn == b"h2"));
         let meant = client.longest > if h2 { 64 } else { 0 };
         !answered && meant && !self.crossed_by_request()
     }

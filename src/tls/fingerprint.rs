@@ -16,10 +16,10 @@ pub fn ja3_string(hello: &ClientHello) -> String {
     format!(
         "{},{},{},{},{}",
         hello.legacy_version.0,
-        join(&mut hello.suites.iter().map(|s| s.0)),
-        join(&mut hello.extensions.iter().copied()),
-        join(&mut hello.groups.iter().copied()),
-        join(&mut hello.point_formats.iter().map(|&f| f.into())),
+        join(&mut hello.suites().map(|s| s.0)),
+        join(&mut hello.extensions().iter().copied()),
+        join(&mut hello.groups().iter().copied()),
+        join(&mut hello.point_formats().iter().copied()),
     )
 }
 
@@ -42,18 +42,18 @@ pub fn ja4(hello: &ClientHello) -> String {
     const SERVER_NAME: u16 = 0;
     const ALPN: u16 = 16;
     let name = if hello.has_extension(SERVER_NAME) { 'd' } else { 'i' };
-    let (suites, extensions) = (hello.suites.len().min(99), hello.extensions.len().min(99));
-    let (first, last) = ja4_alpn(hello.alpn.first().map_or(&[], |p| p));
+    let (suites, extensions) = (hello.suites().len().min(99), hello.extensions().len().min(99));
+    let (first, last) = ja4_alpn(hello.alpn().next().unwrap_or_default());
 
     let listed = |mut values: Vec<u16>| {
         values.sort_unstable();
         hex_list(values)
     };
-    let suite_list = listed(hello.suites.iter().map(|s| s.0).collect());
-    let mut extension_list = listed(hello.extensions.iter().copied().filter(|t| ![SERVER_NAME, ALPN].contains(t)).collect());
-    if !extension_list.is_empty() && !hello.signature_algorithms.is_empty() {
+    let suite_list = listed(hello.suites().map(|s| s.0).collect());
+    let mut extension_list = listed(hello.extensions().iter().copied().filter(|t| ![SERVER_NAME, ALPN].contains(t)).collect());
+    if !extension_list.is_empty() && !hello.signature_algorithms().is_empty() {
         extension_list.push('_');
-        extension_list.push_str(&hex_list(hello.signature_algorithms.to_vec()));
+        extension_list.push_str(&hex_list(hello.signature_algorithms().to_vec()));
     }
     format!("t{version}{name}{suites:02}{extensions:02}{first}{last}_{}_{}", ja4_hash(&suite_list), ja4_hash(&extension_list))
 }
@@ -127,41 +127,38 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Suite;
     use super::*;
+    use crate::tls::hello::List;
 
     /// The client of JA4's own documentation.
-    fn documented() -> ClientHello {
+    fn documented(signature_algorithms: &[u16]) -> ClientHello {
         let suites =
             [0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035];
-        ClientHello {
-            legacy_version: Version::TLS12,
-            supported_versions: [Version::TLS13, Version::TLS12].into(),
-            suites: suites.map(Suite).into(),
-            extensions: [
-                0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012, 0x002b, 0xff01, 0x000b, 0x000a,
-                0x0015,
-            ]
-            .into(),
-            alpn: [Box::from(*b"h2"), Box::from(*b"http/1.1")].into(),
-            signature_algorithms: [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601].into(),
-            ..ClientHello::default()
-        }
+        let extensions = [
+            0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012, 0x002b, 0xff01, 0x000b, 0x000a, 0x0015,
+        ];
+        let versions = [Version::TLS13.0, Version::TLS12.0];
+        let lists = [
+            (List::Suites, &suites[..]),
+            (List::Extensions, &extensions),
+            (List::Versions, &versions),
+            (List::SignatureAlgorithms, signature_algorithms),
+        ];
+        ClientHello::offering(Version::TLS12, &lists, &[b"h2", b"http/1.1"])
     }
 
     #[test]
     fn ja4_is_the_documented_one() {
-        let mut hello = documented();
+        let hello = documented(&[0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601]);
         assert_eq!(ja4(&hello), "t13d1516h2_8daaf6152771_e5627efa2ab1");
-        hello.signature_algorithms = Box::default();
-        assert_eq!(ja4(&hello), "t13d1516h2_8daaf6152771_6d807ffa2a79");
+        assert_eq!(ja4(&documented(&[])), "t13d1516h2_8daaf6152771_6d807ffa2a79");
     }
 
     #[test]
     fn ja4_of_next_to_nothing() {
-        let empty = ClientHello { legacy_version: Version::SSL30, ..ClientHello::default() };
+        let empty = ClientHello::offering(Version::SSL30, &[], &[]);
         assert_eq!(ja4(&empty), "ts3i000000_000000000000_000000000000");
-        let odd = ClientHello { legacy_version: Version(0x0305), suites: vec![Suite(1); 120].into(), ..ClientHello::default() };
+        let odd = ClientHello::offering(Version(0x0305), &[(List::Suites, &[1; 120])], &[]);
         assert!(ja4(&odd).starts_with("t00i990000_"));
     }
 
@@ -180,18 +177,13 @@ mod tests {
     fn ja3_is_the_documented_one() {
         // The examples of JA3's README.
         let suites = [47, 53, 5, 10, 49161, 49162, 49171, 49172, 50, 56, 19, 4];
-        let hello = ClientHello {
-            legacy_version: Version(769),
-            suites: suites.map(Suite).into(),
-            extensions: [0, 10, 11].into(),
-            groups: [23, 24, 25].into(),
-            point_formats: [0].into(),
-            ..ClientHello::default()
-        };
+        let lists =
+            [(List::Suites, &suites[..]), (List::Extensions, &[0, 10, 11]), (List::Groups, &[23, 24, 25]), (List::PointFormats, &[0])];
+        let hello = ClientHello::offering(Version(769), &lists, &[]);
         assert_eq!(ja3_string(&hello), "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0");
         assert_eq!(ja3(&hello), "ada70206e40642a3e4461f35503241d5");
         let suites = [4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99];
-        let bare = ClientHello { legacy_version: Version(769), suites: suites.map(Suite).into(), ..ClientHello::default() };
+        let bare = ClientHello::offering(Version(769), &[(List::Suites, &suites)], &[]);
         assert_eq!(ja3_string(&bare), "769,4-5-10-9-100-98-3-6-19-18-99,,,");
         assert_eq!(ja3(&bare), "de350869b8c85de67a350c8d186f11e6");
     }

@@ -2,8 +2,12 @@
 
 use tls_parser::{TlsExtension, parse_tls_client_hello_extension, parse_tls_handshake_client_hello, parse_tls_handshake_server_hello};
 
+pub(super) use self::lists::List;
+use self::lists::Lists;
 use super::handshake::is_grease;
 use super::{Suite, Version};
+
+mod lists;
 
 /// Entries kept of each list in a ClientHello; a client that has more of them is no client.
 const MAX_SUITES: usize = 512;
@@ -63,28 +67,12 @@ pub struct ClientHello {
     pub legacy_version: Version,
     /// Random: the key to a key log.
     pub random: [u8; 32],
-    /// Session ID, at most 32 bytes.
-    pub session_id: Box<[u8]>,
-    /// Cipher suites, in the order of preference.
-    pub suites: Box<[Suite]>,
-    /// Compression methods.
-    pub compression: Box<[u8]>,
-    /// Types of the extensions, in order.
-    pub extensions: Box<[u16]>,
+    /// Session ID.
+    pub session_id: SessionId,
     /// The name of the server asked for.
     pub server_name: Option<ServerName>,
-    /// Application protocols offered (RFC 7301), as sent.
-    pub alpn: Box<[Box<[u8]>]>,
-    /// The supported_versions extension; empty where there is none, as up to TLS 1.2.
-    pub supported_versions: Box<[Version]>,
-    /// Key exchange groups, in the order of preference.
-    pub groups: Box<[u16]>,
-    /// Groups for which a key share came along (TLS 1.3).
-    pub key_shares: Box<[u16]>,
-    /// Signature algorithms, in the order of preference.
-    pub signature_algorithms: Box<[u16]>,
-    /// Point formats of elliptic curves.
-    pub point_formats: Box<[u8]>,
+    alpn: Box<[u8]>,
+    lists: Lists,
     /// GREASE values were among the lists: Chromium and its relatives.
     pub grease: bool,
     /// It was an SSLv2-compatible one.
@@ -102,8 +90,8 @@ pub struct ServerHello {
     pub legacy_version: Version,
     /// Random.
     pub random: [u8; 32],
-    /// Session ID, at most 32 bytes.
-    pub session_id: Box<[u8]>,
+    /// Session ID.
+    pub session_id: SessionId,
     /// The cipher suite chosen.
     pub suite: Suite,
     /// Types of the extensions, in order.
@@ -125,6 +113,57 @@ pub enum Downgrade {
     ToTls12,
     /// The server can do TLS 1.2 or 1.3 and was made to do TLS 1.1 or below.
     ToTls11,
+}
+
+/// A session ID (RFC 5246 section 7.4.1.2): at most 32 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionId {
+    len: u8,
+    bytes: [u8; 32],
+}
+
+impl SessionId {
+    /// Of what was sent: bytes beyond the 32nd are left out.
+    fn new(sent: &[u8]) -> SessionId {
+        let mut id = SessionId::default();
+        for (to, from) in id.bytes.iter_mut().zip(sent) {
+            *to = *from;
+            id.len += 1;
+        }
+        id
+    }
+
+    /// As sent.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// A ClientHello while it is read: its lists as they come.
+#[derive(Debug, Default)]
+struct Draft {
+    hello: ClientHello,
+    words: Vec<u16>,
+}
+
+impl Draft {
+    /// Takes the values that are no GREASE, at most `max`, as `list`.
+    fn keep(&mut self, list: List, values: impl IntoIterator<Item = u16>, max: usize) {
+        let from = self.words.len();
+        for value in values {
+            if is_grease(value) {
+                self.hello.grease = true;
+            } else if self.words.len() - from < max {
+                self.words.push(value);
+            }
+        }
+        self.hello.lists.put(list, from..self.words.len());
+    }
+
+    fn done(mut self) -> ClientHello {
+        self.hello.lists.fill(self.words);
+        self.hello
+    }
 }
 
 /// Reads fields one after the other; `None` where the bytes end.
@@ -175,149 +214,97 @@ fn walk_extensions<'a>(block: &'a [u8], mut each: impl FnMut(u16, &'a [u8], &'a 
     rest.is_empty()
 }
 
-/// The values that are no GREASE, at most `max`.
-fn keep(values: impl IntoIterator<Item = u16>, max: usize, grease: &mut bool) -> Box<[u16]> {
-    let seen = values.into_iter().filter(|&v| {
-        *grease |= is_grease(v);
-        !is_grease(v)
-    });
-    seen.take(max).collect()
-}
-
 impl ClientHello {
     /// Reads the body of a ClientHello message.
     pub fn parse(body: &[u8]) -> ClientHello {
-        let mut hello = ClientHello { len: body.len() as u32, ..ClientHello::default() };
-        let extensions = match parse_tls_handshake_client_hello(body) {
-            Ok((rest, parsed)) => {
-                hello.legacy_version = Version(parsed.version.0);
-                hello.random = parsed.random.try_into().unwrap_or_default();
-                hello.session_id = parsed.session_id.unwrap_or_default().into();
-                hello.suites(parsed.ciphers.iter().map(|c| c.0));
-                hello.compression = parsed.comp.iter().map(|c| c.0).collect();
-                hello.malformed = !rest.is_empty();
-                // A block that claims more than there is comes back unread, its length field first.
-                parsed.ext.or(rest.get(2..)).unwrap_or_default()
-            }
-            Err(_) => {
-                hello.malformed = true;
-                hello.salvage(body);
-                &[]
-            }
-        };
-        hello.read_extensions(extensions);
-        hello
+        let mut draft = Draft::default();
+        draft.hello.len = body.len() as u32;
+        draft.read(body);
+        draft.done()
     }
 
     /// Reads an SSLv2-compatible ClientHello, from its message type on (RFC 5246 appendix E.2).
     pub fn parse_sslv2(message: &[u8]) -> ClientHello {
-        let mut hello = ClientHello { len: message.len() as u32, sslv2: true, ..ClientHello::default() };
-        hello.malformed = hello.read_sslv2(message).is_none();
-        hello
+        let mut draft = Draft::default();
+        (draft.hello.len, draft.hello.sslv2) = (message.len() as u32, true);
+        draft.hello.malformed = draft.read_sslv2(message).is_none();
+        draft.done()
     }
 
-    fn read_sslv2(&mut self, message: &[u8]) -> Option<()> {
-        let mut r = Reader(message);
-        r.u8()?;
-        self.legacy_version = Version(r.u16()?);
-        let (suites, session_id, challenge) = (r.u16()?, r.u16()?, r.u16()?);
-        // Three bytes each; those that do not begin with 0 are SSLv2's own.
-        let specs = r.take(suites.into())?;
-        self.suites(specs.as_chunks().0.iter().filter_map(|&[kind, a, b]| (kind == 0).then_some(u16::from_be_bytes([a, b]))));
-        self.session_id = r.take(session_id.into())?.get(..32).unwrap_or_default().into();
-        // The challenge is the end of the random, zeros before it.
-        let challenge = r.take(challenge.into())?;
-        let from = self.random.len().checked_sub(challenge.len())?;
-        self.random.get_mut(from..)?.copy_from_slice(challenge);
-        r.0.is_empty().then_some(())
+    /// Cipher suites, in the order of preference.
+    pub fn suites(&self) -> impl ExactSizeIterator<Item = Suite> + '_ {
+        self.lists.get(List::Suites).iter().map(|suite| Suite(*suite))
     }
 
-    /// The fields before the first that cannot be read.
-    fn salvage(&mut self, body: &[u8]) -> Option<()> {
-        let mut r = Reader(body);
-        self.legacy_version = Version(r.u16()?);
-        self.random = r.random()?;
-        let len = r.u8()?;
-        self.session_id = r.take(len.into())?.get(..32.min(len.into())).unwrap_or_default().into();
-        let len = r.u16()?;
-        let suites = r.u16s(len.into());
-        self.suites(suites);
-        Some(())
+    /// Types of the extensions, in order.
+    pub fn extensions(&self) -> &[u16] {
+        self.lists.get(List::Extensions)
     }
 
-    fn suites(&mut self, suites: impl Iterator<Item = u16>) {
-        self.suites = keep(suites, MAX_SUITES, &mut self.grease).iter().map(|&s| Suite(s)).collect();
+    /// The supported_versions extension; empty where there is none, as up to TLS 1.2.
+    pub fn supported_versions(&self) -> impl ExactSizeIterator<Item = Version> + '_ {
+        self.lists.get(List::Versions).iter().map(|version| Version(*version))
     }
 
-    fn read_extensions(&mut self, block: &[u8]) {
-        let mut types = Vec::new();
-        let complete = walk_extensions(block, |typ, data, whole| {
-            types.push(typ);
-            self.malformed |= self.read_extension(typ, data, whole).is_none();
-        });
-        self.malformed |= !complete;
-        self.extensions = keep(types, MAX_EXTENSIONS, &mut self.grease);
+    /// Key exchange groups, in the order of preference.
+    pub fn groups(&self) -> &[u16] {
+        self.lists.get(List::Groups)
     }
 
-    /// `None` where the extension cannot be read.
-    fn read_extension(&mut self, typ: u16, data: &[u8], whole: &[u8]) -> Option<()> {
-        match typ {
-            // Neither tls-parser nor a list: key shares (RFC 8446 section 4.2.8) are group, length, key.
-            ext::KEY_SHARE => {
-                let mut r = Reader(data);
-                let len = r.u16()?;
-                let mut list = Reader(r.take(len.into())?);
-                let mut groups = Vec::new();
-                while !list.0.is_empty() {
-                    groups.push(list.u16()?);
-                    let len = list.u16()?;
-                    list.take(len.into())?;
-                }
-                self.key_shares = keep(groups, MAX_LIST, &mut self.grease);
-            }
-            ext::SERVER_NAME
-            | ext::SUPPORTED_GROUPS
-            | ext::EC_POINT_FORMATS
-            | ext::SIGNATURE_ALGORITHMS
-            | ext::ALPN
-            | ext::SUPPORTED_VERSIONS => match parse_tls_client_hello_extension(whole).ok()?.1 {
-                TlsExtension::SNI(names) => {
-                    let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
-                    self.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
-                }
-                TlsExtension::EllipticCurves(groups) => self.groups = keep(groups.iter().map(|g| g.0), MAX_LIST, &mut self.grease),
-                TlsExtension::EcPointFormats(formats) => self.point_formats = formats.get(..MAX_LIST).unwrap_or(formats).into(),
-                TlsExtension::SignatureAlgorithms(list) => self.signature_algorithms = keep(list, MAX_LIST, &mut self.grease),
-                TlsExtension::ALPN(protocols) => self.alpn = protocols.iter().take(MAX_ALPN).map(|p| Box::from(*p)).collect(),
-                TlsExtension::SupportedVersions(list) => {
-                    self.supported_versions =
-                        keep(list.iter().map(|v| v.0), MAX_LIST, &mut self.grease).iter().map(|&v| Version(v)).collect();
-                }
-                _ => return None,
-            },
-            _ => {}
+    /// Groups for which a key share came along (TLS 1.3).
+    pub fn key_shares(&self) -> &[u16] {
+        self.lists.get(List::KeyShares)
+    }
+
+    /// Signature algorithms, in the order of preference.
+    pub fn signature_algorithms(&self) -> &[u16] {
+        self.lists.get(List::SignatureAlgorithms)
+    }
+
+    /// Point formats of elliptic curves.
+    pub fn point_formats(&self) -> &[u16] {
+        self.lists.get(List::PointFormats)
+    }
+
+    /// A hello with these lists, without a message to read it from.
+    #[cfg(test)]
+    pub(super) fn offering(legacy_version: Version, lists: &[(List, &[u16])], alpn: &[&[u8]]) -> ClientHello {
+        let mut draft = Draft::default();
+        draft.hello.legacy_version = legacy_version;
+        draft.hello.alpn = alpn.iter().flat_map(|name| [&[name.len() as u8][..], name].concat()).collect();
+        for (list, values) in lists {
+            draft.keep(*list, values.iter().copied(), usize::MAX);
         }
-        Some(())
+        draft.done()
+    }
+
+    /// Application protocols offered (RFC 7301), as sent.
+    pub fn alpn(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = Reader(&self.alpn);
+        std::iter::from_fn(move || {
+            let len = rest.u8()?;
+            rest.take(len.into())
+        })
     }
 
     /// Whether an extension of this type is there.
     pub fn has_extension(&self, typ: u16) -> bool {
-        self.extensions.contains(&typ)
+        self.extensions().contains(&typ)
     }
 
     /// The highest version offered.
     pub fn highest_version(&self) -> Version {
-        self.supported_versions.iter().copied().max().unwrap_or(self.legacy_version)
+        self.supported_versions().max().unwrap_or(self.legacy_version)
     }
 
     /// The lowest version offered, where the hello says so: without a supported_versions extension it names only the highest.
     pub fn lowest_version(&self) -> Option<Version> {
-        self.supported_versions.iter().copied().min()
+        self.supported_versions().min()
     }
 
     /// The application protocols offered, as text. Bytes that are not UTF-8 are replaced; nothing is escaped.
     pub fn alpn_names(&self) -> impl Iterator<Item = String> + '_ {
-        self.alpn.iter().map(|p| String::from_utf8_lossy(p).into_owned())
+        self.alpn().map(|p| String::from_utf8_lossy(p).into_owned())
     }
 
     /// A pre-shared key is offered: a resumption in TLS 1.3 (or an external key).
@@ -347,7 +334,7 @@ impl ClientHello {
 
     /// Secure renegotiation, by extension or signalling suite (RFC 5746).
     pub fn offers_secure_renegotiation(&self) -> bool {
-        self.has_extension(ext::RENEGOTIATION_INFO) || self.suites.contains(&Suite::EMPTY_RENEGOTIATION_INFO_SCSV)
+        self.has_extension(ext::RENEGOTIATION_INFO) || self.suites().any(|suite| suite == Suite::EMPTY_RENEGOTIATION_INFO_SCSV)
     }
 
     /// Session tickets (RFC 5077).
@@ -362,7 +349,115 @@ impl ClientHello {
 
     /// The client says that it fell back to a lower version after a failure (RFC 7507).
     pub fn is_fallback(&self) -> bool {
-        self.suites.contains(&Suite::FALLBACK_SCSV)
+        self.suites().any(|suite| suite == Suite::FALLBACK_SCSV)
+    }
+}
+
+impl Draft {
+    fn read(&mut self, body: &[u8]) {
+        let extensions = match parse_tls_handshake_client_hello(body) {
+            Ok((rest, parsed)) => {
+                self.hello.legacy_version = Version(parsed.version.0);
+                self.hello.random = parsed.random.try_into().unwrap_or_default();
+                self.hello.session_id = SessionId::new(parsed.session_id.unwrap_or_default());
+                self.words.reserve(body.len() / 2);
+                self.keep(List::Suites, parsed.ciphers.iter().map(|c| c.0), MAX_SUITES);
+                self.hello.malformed = !rest.is_empty();
+                // A block that claims more than there is comes back unread, its length field first.
+                parsed.ext.or(rest.get(2..)).unwrap_or_default()
+            }
+            Err(_) => {
+                self.hello.malformed = true;
+                self.salvage(body);
+                &[]
+            }
+        };
+        self.read_extensions(extensions);
+    }
+
+    fn read_sslv2(&mut self, message: &[u8]) -> Option<()> {
+        let mut r = Reader(message);
+        r.u8()?;
+        self.hello.legacy_version = Version(r.u16()?);
+        let (suites, session_id, challenge) = (r.u16()?, r.u16()?, r.u16()?);
+        // Three bytes each; those that do not begin with 0 are SSLv2's own.
+        let specs = r.take(suites.into())?;
+        let ours = specs.as_chunks().0.iter().filter_map(|&[kind, a, b]| (kind == 0).then_some(u16::from_be_bytes([a, b])));
+        self.keep(List::Suites, ours, MAX_SUITES);
+        self.hello.session_id = SessionId::new(r.take(session_id.into())?);
+        // The challenge is the end of the random, zeros before it.
+        let challenge = r.take(challenge.into())?;
+        let random = &mut self.hello.random;
+        let from = random.len().checked_sub(challenge.len())?;
+        random.get_mut(from..)?.copy_from_slice(challenge);
+        r.0.is_empty().then_some(())
+    }
+
+    /// The fields before the first that cannot be read.
+    fn salvage(&mut self, body: &[u8]) -> Option<()> {
+        let mut r = Reader(body);
+        self.hello.legacy_version = Version(r.u16()?);
+        self.hello.random = r.random()?;
+        let len = r.u8()?;
+        self.hello.session_id = SessionId::new(r.take(len.into())?);
+        let len = r.u16()?;
+        self.keep(List::Suites, r.u16s(len.into()), MAX_SUITES);
+        Some(())
+    }
+
+    fn read_extensions(&mut self, block: &[u8]) {
+        let mut types = Vec::new();
+        let complete = walk_extensions(block, |typ, data, whole| {
+            types.push(typ);
+            self.hello.malformed |= self.read_extension(typ, data, whole).is_none();
+        });
+        self.hello.malformed |= !complete;
+        self.keep(List::Extensions, types, MAX_EXTENSIONS);
+    }
+
+    /// `None` where the extension cannot be read.
+    fn read_extension(&mut self, typ: u16, data: &[u8], whole: &[u8]) -> Option<()> {
+        match typ {
+            // Neither tls-parser nor a list: key shares (RFC 8446 section 4.2.8) are group, length, key.
+            ext::KEY_SHARE => {
+                let mut r = Reader(data);
+                let len = r.u16()?;
+                let mut list = Reader(r.take(len.into())?);
+                let mut groups = Vec::new();
+                while !list.0.is_empty() {
+                    groups.push(list.u16()?);
+                    let len = list.u16()?;
+                    list.take(len.into())?;
+                }
+                self.keep(List::KeyShares, groups, MAX_LIST);
+            }
+            ext::SERVER_NAME
+            | ext::SUPPORTED_GROUPS
+            | ext::EC_POINT_FORMATS
+            | ext::SIGNATURE_ALGORITHMS
+            | ext::ALPN
+            | ext::SUPPORTED_VERSIONS => match parse_tls_client_hello_extension(whole).ok()?.1 {
+                TlsExtension::SNI(names) => {
+                    let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
+                    self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
+                }
+                TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
+                TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
+                TlsExtension::SignatureAlgorithms(list) => self.keep(List::SignatureAlgorithms, list, MAX_LIST),
+                TlsExtension::ALPN(protocols) => {
+                    let mut kept = Vec::with_capacity(data.len());
+                    for protocol in protocols.iter().take(MAX_ALPN) {
+                        kept.push(u8::try_from(protocol.len()).ok()?);
+                        kept.extend_from_slice(protocol);
+                    }
+                    self.hello.alpn = kept.into();
+                }
+                TlsExtension::SupportedVersions(list) => self.keep(List::Versions, list.iter().map(|v| v.0), MAX_LIST),
+                _ => return None,
+            },
+            _ => {}
+        }
+        Some(())
     }
 }
 
@@ -374,7 +469,7 @@ impl ServerHello {
             Ok((rest, parsed)) => {
                 hello.legacy_version = Version(parsed.version.0);
                 hello.random = parsed.random.try_into().unwrap_or_default();
-                hello.session_id = parsed.session_id.unwrap_or_default().into();
+                hello.session_id = SessionId::new(parsed.session_id.unwrap_or_default());
                 hello.suite = Suite(parsed.cipher.0);
                 // In SSL 3.0 the parser leaves them to us; some servers send some.
                 let left = rest.get(2..).unwrap_or_default();
@@ -400,7 +495,7 @@ impl ServerHello {
         self.legacy_version = Version(r.u16()?);
         self.random = r.random()?;
         let len = r.u8()?;
-        self.session_id = r.take(len.into())?.get(..32.min(len.into())).unwrap_or_default().into();
+        self.session_id = SessionId::new(r.take(len.into())?);
         self.suite = Suite(r.u16()?);
         r.u8()?;
         if r.0.is_empty() {
@@ -417,7 +512,7 @@ impl ServerHello {
             self.malformed |= self.read_extension(typ, data).is_none();
         });
         self.malformed |= !complete;
-        self.extensions = keep(types, MAX_EXTENSIONS, &mut false);
+        self.extensions = types.into_iter().filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS).collect();
     }
 
     fn read_extension(&mut self, typ: u16, data: &[u8]) -> Option<()> {
@@ -459,7 +554,7 @@ impl ServerHello {
     /// The session ID is the client's. Up to TLS 1.2 that means a resumed session (so it does for tickets, RFC 5077 section 3.4); in
     /// TLS 1.3 it means nothing.
     pub fn echoes_session_id(&self, client: &ClientHello) -> bool {
-        !self.session_id.is_empty() && self.session_id == client.session_id
+        !self.session_id.bytes().is_empty() && self.session_id == client.session_id
     }
 
     /// The server says that it can do better than the version it was asked for. Meaningful up to TLS 1.2.

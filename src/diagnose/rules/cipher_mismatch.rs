@@ -90,7 +90,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             Impact::SessionFailed,
             format!(
                 "client and server have nothing in common: {} suites and {} were offered, the server answered {}",
-                hello.suites.len(),
+                hello.suites().len(),
                 common::offered_versions(session),
                 tell::alert(alert)
             ),

@@ -83,7 +83,7 @@ pub fn target(story: &Story) -> String {
 /// `TLS 1.2 and TLS 1.3`.
 pub fn offered_versions(session: &Session) -> String {
     let Some(hello) = session.tls.client_hello.as_deref() else { return "an unseen offer".to_owned() };
-    let mut versions: Vec<Version> = hello.supported_versions.to_vec();
+    let mut versions: Vec<Version> = hello.supported_versions().collect();
     if versions.is_empty() {
         return format!("{} and older", hello.legacy_version);
     }

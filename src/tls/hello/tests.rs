@@ -37,16 +37,15 @@ fn a_real_tls_1_3_client_hello() {
     assert!(!hello.malformed && !hello.grease && !hello.sslv2);
     assert_eq!(hello.len, 508);
     assert_eq!(hello.legacy_version, Version::TLS12);
-    assert_eq!(&*hello.supported_versions, [Version::TLS13]);
+    assert!(hello.supported_versions().eq([Version::TLS13]));
     assert_eq!((hello.highest_version(), hello.lowest_version()), (Version::TLS13, Some(Version::TLS13)));
-    assert_eq!(hello.suites.iter().map(|s| s.0).collect::<Vec<_>>(), [0x1302, 0x1303, 0x1301, 0x00ff]);
+    assert_eq!(hello.suites().map(|s| s.0).collect::<Vec<_>>(), [0x1302, 0x1303, 0x1301, 0x00ff]);
     assert_eq!(hello.server_name.as_ref().unwrap().text(), "www.example.com");
     assert_eq!(hello.alpn_names().collect::<Vec<_>>(), ["h2", "http/1.1"]);
-    assert_eq!(hello.groups.iter().filter_map(|g| group_name(*g)).next(), Some("x25519"));
-    assert_eq!(&*hello.key_shares, [0x1d]);
-    assert_eq!(hello.session_id.len(), 32);
-    assert_eq!(&*hello.compression, [0]);
-    assert!(hello.signature_algorithms.contains(&0x0403));
+    assert_eq!(hello.groups().iter().filter_map(|g| group_name(*g)).next(), Some("x25519"));
+    assert_eq!(hello.key_shares(), [0x1d]);
+    assert_eq!(hello.session_id.bytes().len(), 32);
+    assert!(hello.signature_algorithms().contains(&0x0403));
     assert!(hello.offers_session_ticket() && hello.offers_extended_master_secret() && hello.offers_encrypt_then_mac());
     assert!(hello.offers_secure_renegotiation());
     assert!(
@@ -120,12 +119,12 @@ fn grease_stays_out_of_the_lists() {
         0,
     ));
     assert!(hello.grease && !hello.malformed);
-    assert_eq!(&*hello.suites, [Suite(0x1301)]);
-    assert_eq!(&*hello.extensions, [0, 10, 43, 51, 0xfe0d, 41, 42]);
-    assert_eq!(&*hello.groups, [0x11ec, 0x1d]);
-    assert_eq!(&*hello.supported_versions, [Version::TLS13, Version::TLS12]);
+    assert!(hello.suites().eq([Suite(0x1301)]));
+    assert_eq!(hello.extensions(), [0, 10, 43, 51, 0xfe0d, 41, 42]);
+    assert_eq!(hello.groups(), [0x11ec, 0x1d]);
+    assert!(hello.supported_versions().eq([Version::TLS13, Version::TLS12]));
     assert_eq!((hello.highest_version(), hello.lowest_version()), (Version::TLS13, Some(Version::TLS12)));
-    assert_eq!(&*hello.key_shares, [0x11ec]);
+    assert_eq!(hello.key_shares(), [0x11ec]);
     assert!(hello.has_ech() && hello.offers_psk() && hello.offers_early_data());
 }
 
@@ -137,16 +136,16 @@ fn one_bad_extension_does_not_hide_the_others() {
     let good = ClientHello::parse(&client_hello(&good, 0));
     let bad = ClientHello::parse(&client_hello(&bad, 0));
     assert!(!good.malformed && bad.malformed);
-    assert_eq!((good.groups.len(), bad.groups.len()), (1, 0));
+    assert_eq!((good.groups().len(), bad.groups().len()), (1, 0));
     assert_eq!(bad.server_name, good.server_name);
-    assert_eq!(bad.server_name.unwrap().text(), "a.b.com");
-    assert_eq!(bad.alpn, good.alpn);
+    assert_eq!(bad.server_name.as_ref().unwrap().text(), "a.b.com");
+    assert!(bad.alpn().eq(good.alpn()) && bad.alpn().eq([b"h2"]));
     // An extension, and the whole block, that claim more than there is.
     let mut cut = client_hello(&[extension(0, &NAME), alpn], 0);
     cut.truncate(cut.len() - 1);
     let cut = ClientHello::parse(&cut);
-    assert!(cut.malformed && cut.server_name.is_some() && cut.alpn.is_empty());
-    assert_eq!(&*cut.extensions, [0]);
+    assert!(cut.malformed && cut.server_name.is_some() && cut.alpn().next().is_none());
+    assert_eq!(cut.extensions(), [0]);
     let long = ClientHello::parse(&client_hello(&[extension(0, &NAME)], 9));
     assert!(long.malformed && long.server_name.is_some());
 }
@@ -160,8 +159,8 @@ fn what_is_left_of_a_broken_hello_is_read() {
     assert_eq!((upto(33).legacy_version, upto(33).random), (Version::TLS12, [0; 32]));
     assert_eq!(upto(34).random, parsed.random);
     assert_eq!(upto(67).session_id, parsed.session_id);
-    assert_eq!(&*upto(73).suites, &parsed.suites[..2], "two of the four suites arrived");
-    assert_eq!(upto(77).suites, parsed.suites);
+    assert!(upto(73).suites().eq(parsed.suites().take(2)), "two of the four suites arrived");
+    assert!(upto(77).suites().eq(parsed.suites()));
     for n in 0..=whole.len() {
         // After the compression methods a ClientHello may end: extensions are optional.
         assert_eq!(upto(n).malformed, n != 79 && n != whole.len(), "{n}");
@@ -192,7 +191,7 @@ fn an_sslv2_compatible_hello() {
     let hello = ClientHello::parse_sslv2(&message);
     assert!(hello.sslv2 && !hello.malformed);
     assert_eq!(hello.legacy_version, Version::TLS10);
-    assert_eq!(&*hello.suites, [Suite(0x2f), Suite(0x0a)], "SSLv2's own kinds are left out");
+    assert!(hello.suites().eq([Suite(0x2f), Suite(0x0a)]), "SSLv2's own kinds are left out");
     assert_eq!((&hello.random[..16], &hello.random[16..]), (&[0; 16][..], &[7; 16][..]));
     message.push(0);
     assert!(ClientHello::parse_sslv2(&message).malformed);
@@ -207,10 +206,20 @@ fn lists_are_bounded() {
     body.extend(extensions);
     let hello = ClientHello::parse(&body);
     assert!(!hello.malformed);
-    assert_eq!((hello.suites.len(), hello.extensions.len()), (MAX_SUITES, MAX_EXTENSIONS));
+    assert_eq!((hello.suites().len(), hello.extensions().len()), (MAX_SUITES, MAX_EXTENSIONS));
     let name = [&[0x0f, 0xa3, 0, 0x0f, 0xa0][..], &[b'a'; 4000]].concat();
     let hello = ClientHello::parse(&client_hello(&[extension(0, &name)], 0));
     assert_eq!(hello.server_name.unwrap().bytes().len(), MAX_NAME);
+}
+
+#[test]
+fn an_extension_that_comes_again_counts_as_it_came_last() {
+    let again = [extension(10, &[0, 4, 0, 0x1d, 0, 0x17]), extension(10, &[0, 2, 0, 0x18])];
+    let hello = ClientHello::parse(&client_hello(&again, 0));
+    assert_eq!((hello.groups(), hello.extensions()), (&[0x18][..], &[10, 10][..]));
+    assert_eq!(hello, ClientHello::parse(&client_hello(&again, 0)));
+    assert_ne!(hello, ClientHello::parse(&client_hello(&again[..1], 0)));
+    assert!(hello.suites().eq([Suite(0x1301)]), "the other lists stay where they are");
 }
 
 #[test]
