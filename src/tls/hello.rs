@@ -94,9 +94,11 @@ pub struct ServerHello {
     pub session_id: SessionId,
     /// The cipher suite chosen.
     pub suite: Suite,
+    /// The compression method chosen; 0 is none (TLS 1.3 has no other).
+    pub compression: u8,
     /// Types of the extensions, in order.
     pub extensions: Box<[u16]>,
-    /// The application protocol chosen, up to TLS 1.2 (TLS 1.3 encrypts it).
+    /// The application protocol chosen: up to TLS 1.2 it is in the message, TLS 1.3 encrypts it (in EncryptedExtensions).
     pub alpn: Option<Box<[u8]>>,
     /// The group of the server's key share, or the one a HelloRetryRequest asks for (TLS 1.3).
     pub key_share: Option<u16>,
@@ -471,6 +473,7 @@ impl ServerHello {
                 hello.random = parsed.random.try_into().unwrap_or_default();
                 hello.session_id = SessionId::new(parsed.session_id.unwrap_or_default());
                 hello.suite = Suite(parsed.cipher.0);
+                hello.compression = parsed.compression.0;
                 // In SSL 3.0 the parser leaves them to us; some servers send some.
                 let left = rest.get(2..).unwrap_or_default();
                 hello.malformed =
@@ -497,7 +500,7 @@ impl ServerHello {
         let len = r.u8()?;
         self.session_id = SessionId::new(r.take(len.into())?);
         self.suite = Suite(r.u16()?);
-        r.u8()?;
+        self.compression = r.u8()?;
         if r.0.is_empty() {
             return Some(&[]);
         }
