@@ -8,7 +8,7 @@ use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
 use crate::diagnose::{Context, Verdict, judge};
-use crate::session::{Flow, Session, Surroundings};
+use crate::session::{Flow, Grounds, Session, Surroundings};
 use crate::tcp::Streams;
 
 mod table;
@@ -34,6 +34,27 @@ pub struct Options {
     pub tls_ports: Vec<u16>,
 }
 
+impl Options {
+    /// Whether TLS is expected on `port`.
+    fn is_tls_port(&self, port: u16) -> bool {
+        TLS_PORTS.contains(&port) || self.tls_ports.contains(&port)
+    }
+
+    /// Ends a connection that was followed alone, on the grounds given, and judges it.
+    pub fn conclude(&self, mut flow: Flow, grounds: Grounds) -> Finished {
+        flow.close_holes(grounds.end, &self.limits);
+        let session = Box::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
+        let verdict = self.judge(&session);
+        Finished { session, verdict }
+    }
+
+    /// The verdict on a session, by its own facts and its grounds.
+    pub fn judge(&self, session: &Session) -> Verdict {
+        let tls_only_port = self.is_tls_port(session.ends.server.port);
+        judge(session, &Context { tls_port: tls_only_port || session.grounds.server_speaks_tls, tls_only_port })
+    }
+}
+
 /// A session that ended, and the verdict on it.
 #[derive(Clone, Debug)]
 pub struct Finished {
@@ -41,6 +62,15 @@ pub struct Finished {
     pub session: Box<Session>,
     /// What it means.
     pub verdict: Verdict,
+}
+
+/// The connection that a frame belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Belongs {
+    /// Its number: [`Session::connection`].
+    pub connection: u32,
+    /// The frame came after the connection was over and judged, and did not count.
+    pub late: bool,
 }
 
 /// Counts over the whole capture.
@@ -130,17 +160,19 @@ impl Analyzer {
         }
     }
 
-    /// Takes in a frame.
-    pub fn push(&mut self, frame: &Frame<'_>) {
+    /// Takes in a frame. The connection it belongs to: by its segment, or by the one that an ICMP error in it quotes. A segment in IP fragments
+    /// belongs with the last of them; see [`Analyzer::joined`].
+    pub fn push(&mut self, frame: &Frame<'_>) -> Option<Belongs> {
         self.totals.frames += 1;
         self.totals.first.get_or_insert(frame.at.time);
         self.totals.last = self.totals.last.max(Some(frame.at.time));
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
         // The decoder lends out what it decoded; it comes back when that is done with.
         let mut decoder = self.decoder.take().unwrap_or_default();
+        let mut belongs = None;
         match decoder.decode(frame) {
-            Decoded::Tcp(segment) => self.segment(&segment),
-            Decoded::Icmp(error) => self.icmp(&error),
+            Decoded::Tcp(segment) => belongs = Some(self.segment(&segment)),
+            Decoded::Icmp(error) => belongs = Some(self.icmp(&error)),
             Decoded::Udp(UdpKind::Quic) => self.totals.quic += 1,
             Decoded::Udp(UdpKind::Dtls) => self.totals.dtls += 1,
             Decoded::Udp(UdpKind::Other) => self.totals.udp_other += 1,
@@ -148,6 +180,12 @@ impl Analyzer {
         }
         self.decoder = Some(decoder);
         self.tick(frame.at.time);
+        belongs
+    }
+
+    /// The frame pushed last, if it was the last fragment of a segment: as it would have been with the segment whole.
+    pub fn joined(&self, frame: &Frame<'_>) -> Option<Vec<u8>> {
+        self.decoder.as_ref()?.joined(frame)
     }
 
     /// Lets capture time pass: connections whose end has settled are judged.
@@ -245,11 +283,15 @@ impl Analyzer {
     }
 
     #[inline]
-    fn segment(&mut self, segment: &Segment<'_>) {
+    fn segment(&mut self, segment: &Segment<'_>) -> Belongs {
         let syn = (segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK)).then_some(segment.seq);
-        let Some(place) = self.find(segment, syn) else { return };
+        let place = match self.find(segment, syn) {
+            Ok(place) => place,
+            Err(late) => return late,
+        };
         let room = self.options.limits.reorder_total.saturating_sub(self.held);
-        let Some(flow) = self.flows.get_mut(place) else { return };
+        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
+        let connection = flow.serial.wrapping_sub(1);
         let before = flow.conn.held();
         flow.push(segment, &self.options.limits, room);
         self.held = (self.held + flow.conn.held()).saturating_sub(before);
@@ -257,38 +299,43 @@ impl Analyzer {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
         }
+        Belongs { connection, late: false }
     }
 
-    /// The place of the connection a segment belongs to; `None` for a late packet of one that is forgotten.
+    /// The place of the connection a segment belongs to.
+    ///
+    /// # Errors
+    ///
+    /// It is a late packet of a connection that has none any more.
     #[inline]
-    fn find(&mut self, segment: &Segment<'_>, syn: Option<u32>) -> Option<u32> {
+    fn find(&mut self, segment: &Segment<'_>, syn: Option<u32>) -> Result<u32, Belongs> {
         match self.flows.find(&segment.key) {
-            Some(place) if syn.is_none() => Some(place),
+            Some(place) if syn.is_none() => Ok(place),
             known => self.begin(segment, syn, known),
         }
     }
 
     /// The same, for what may be the first packet of a connection.
-    fn begin(&mut self, segment: &Segment<'_>, syn: Option<u32>, known: Option<u32>) -> Option<u32> {
+    fn begin(&mut self, segment: &Segment<'_>, syn: Option<u32>, known: Option<u32>) -> Result<u32, Belongs> {
         let key = &segment.key;
         if let Some(place) = known {
             let reused = syn.is_some_and(|syn| self.flows.get(place).is_some_and(|flow| flow.conn.is_reused_by(segment.way, syn)));
             if !reused {
-                return Some(place);
+                return Ok(place);
             }
             if let Some(flow) = self.flows.remove(self.flows.handle(place)) {
                 self.report(flow, true);
             }
             // What replaces it is a new connection, not a late packet of the old one.
             self.streams.exhume(key);
-        } else if self.streams.is_late(key, segment.way, syn) {
-            return None;
+        } else if let Some(connection) = self.streams.late(key, segment.way, syn) {
+            return Err(Belongs { connection, late: true });
         }
         let place = self.open(*key, segment.at);
         if syn.is_some() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
         }
-        Some(place)
+        Ok(place)
     }
 
     /// A new connection, in its place.
@@ -330,27 +377,30 @@ impl Analyzer {
         idle.map(|(place, _)| self.flows.handle(place))
     }
 
-    fn icmp(&mut self, error: &IcmpError) {
+    fn icmp(&mut self, error: &IcmpError) -> Belongs {
         self.totals.icmp_errors += 1;
         let syn = error.flags.is_some_and(|flags| flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK));
         let place = match self.flows.find(&error.key) {
             Some(place) => place,
-            None if self.streams.is_late(&error.key, error.way, syn.then_some(error.seq)) => return,
-            None => self.open(error.key, error.at),
+            None => match self.streams.late(&error.key, error.way, syn.then_some(error.seq)) {
+                Some(connection) => return Belongs { connection, late: true },
+                None => self.open(error.key, error.at),
+            },
         };
-        if let Some(flow) = self.flows.get_mut(place) {
-            flow.conn.quote(error.way, error.seq, syn);
-            flow.push_icmp(error);
-        }
+        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
+        flow.conn.quote(error.way, error.seq, syn);
+        flow.push_icmp(error);
+        Belongs { connection: flow.serial.wrapping_sub(1), late: false }
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {
         self.held = self.held.saturating_sub(flow.conn.held());
         flow.close_holes(self.end, &self.options.limits);
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
-        let extra = &self.options.tls_ports;
-        let is_tls_port = |port: u16| TLS_PORTS.contains(&port) || extra.contains(&port);
-        let surroundings = Surroundings { end: self.end, is_tls_port: &is_tls_port, replaced, kernel_drops: self.kernel_drops };
+        let options = &self.options;
+        let is_tls_port = |port: u16| options.is_tls_port(port);
+        let grounds = Grounds { end: self.end, replaced, kernel_drops: self.kernel_drops, server_speaks_tls: false };
+        let surroundings = Surroundings { grounds, is_tls_port: &is_tls_port };
         let speaks_tls = flow.speaks_tls();
         let session = Box::new(flow.finish(&surroundings));
         let expected = is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
@@ -371,12 +421,10 @@ impl Analyzer {
         }
     }
 
-    fn emit(&mut self, session: Box<Session>) {
+    fn emit(&mut self, mut session: Box<Session>) {
         self.totals.sessions += 1;
-        let port = session.ends.server.port;
-        let tls_only_port = TLS_PORTS.contains(&port) || self.options.tls_ports.contains(&port);
-        let tls_port = tls_only_port || self.servers.contains(&session.ends.server);
-        let verdict = judge(&session, &Context { tls_port, tls_only_port });
+        session.grounds.server_speaks_tls = self.servers.contains(&session.ends.server);
+        let verdict = self.options.judge(&session);
         self.finished.push_back(Finished { session, verdict });
     }
 }

@@ -73,7 +73,7 @@
 //! | a TLS message, alert, extension | `tls/handshake.rs`, `tls/hello.rs`, `tls/alert.rs` |
 //! | records cut by holes, padding, resynchronising | `tls/framer.rs`, `tls/framer/resync.rs` |
 //! | a protocol before TLS | a file in `prelude/`, recognised in `prelude/recognise.rs` |
-//! | a link layer or tunnel | `decode/link.rs`, `decode/tunnel.rs` |
+//! | a link layer or tunnel | `decode/link.rs`, `decode/tunnel.rs`; where its headers lie: `decode/layout.rs` |
 //! | a capture format | `capture/recognise.rs`, and a reader beside `capture/pcapng.rs` |
 //! | memory bounds | `base/limits.rs` |
 //! | a column, a sentence, a field | its format's file in `report/`; fields also in `report/schema.json` and the README |

@@ -1,4 +1,4 @@
-//! Capture files (pcap, pcapng, gzip, zstd, pipes) and, with libpcap, filters and the host's interfaces.
+//! Capture files (pcap, pcapng, gzip, zstd, pipes; pcapng to write) and, with libpcap, filters and the host's interfaces.
 //!
 //! Frames are read by a parser of our own: the existing ones each lose evidence on some real file (a second link type, snap-length cuts,
 //! comments, decryption secrets, timestamps in binary units). libpcap is the oracle it is tested against.
@@ -18,6 +18,7 @@ mod pcapng;
 mod recognise;
 #[cfg(test)]
 mod tests;
+mod write;
 mod zstd;
 
 pub use error::CaptureError;
@@ -29,3 +30,4 @@ pub use input::Compression;
 #[cfg(feature = "live")]
 pub use interfaces::{Device, DevicesError, devices};
 pub use order::{Part, reading_order};
+pub use write::{CaptureWriter, InterfaceId, NewInterface, NewPacket};

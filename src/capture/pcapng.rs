@@ -18,20 +18,20 @@ const MAX_INTERFACES: usize = 65_536;
 const MAX_SECRETS: usize = 8 << 20;
 
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
-const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
-const DECRYPTION_SECRETS: u32 = 10;
+pub(super) const ENHANCED_PACKET: u32 = 6;
+pub(super) const DECRYPTION_SECRETS: u32 = 10;
 /// Blocks that hold no packet but take a frame number in Wireshark: systemd journal, sysdig events in six versions, custom blocks.
 const NUMBERED: [u32; 9] = [9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222, 0xBAD, 0x4000_0BAD];
 /// A Decryption Secrets Block's type for a TLS key log ("TLSK").
-const TLS_KEY_LOG: u32 = 0x544C_534B;
+pub(super) const TLS_KEY_LOG: u32 = 0x544C_534B;
 /// Interface, time and lengths of a packet block.
 const PACKET_HEAD: usize = 20;
 /// `opt_comment`, the same in every block.
-const COMMENT: u16 = 1;
+pub(super) const COMMENT: u16 = 1;
 
 /// What [`Section::head`] read of a block.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ mod checksum;
 mod fragments;
 mod icmp;
 mod ip;
+mod layout;
 mod link;
 mod segment;
 mod tcp;
@@ -16,11 +17,13 @@ mod udp;
 
 use etherparse::{EtherType, IpNumber};
 
+pub use layout::{Header, Passed, sum};
 pub use segment::{Checksum, Decoded, IcmpError, IcmpKind, Segment, Skip, TcpFlags, TcpOptions, UdpKind};
 
 use crate::base::Frame;
 use fragments::Fragments;
 use icmp::Complaint;
+use layout::{Join, Trace, Untraced};
 use udp::Udp;
 
 /// Headers followed in one frame before it is given up as nonsense: tags, tunnels, IP headers.
@@ -51,6 +54,8 @@ pub struct Decoder {
     fragments: Fragments,
     /// The datagrams that the last frame completed.
     joined: [Vec<u8>; MAX_JOINS],
+    /// Where the headers of the first of them lay.
+    join: Option<Join>,
 }
 
 impl Decoder {
@@ -61,8 +66,13 @@ impl Decoder {
 
     /// What `frame` holds. Every frame is something: see [`Skip`] for those that are of no use.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        self.decode_traced(frame, &mut Untraced)
+    }
+
+    #[inline(always)]
+    fn decode_traced<'a>(&'a mut self, frame: &Frame<'a>, trace: &mut impl Trace<'a>) -> Decoded<'a> {
         let mut complaint = None;
-        match self.walk(frame, &mut complaint) {
+        match self.walk(frame, &mut complaint, trace) {
             Ok(decoded) => decoded,
             // An error about something else, or with too little of it.
             Err(_) if complaint.is_some() => Decoded::Skipped(Skip::Icmp),
@@ -75,12 +85,19 @@ impl Decoder {
     /// The way to a TCP segment over Ethernet and IP is the hot path of the whole program. It is kept free of calls: what they return
     /// by memory costs more than the reading.
     #[inline(always)]
-    fn walk<'a>(&'a mut self, frame: &Frame<'a>, complaint: &mut Option<Complaint>) -> Result<Decoded<'a>, Skip> {
+    fn walk<'a>(
+        &'a mut self,
+        frame: &Frame<'a>,
+        complaint: &mut Option<Complaint>,
+        trace: &mut impl Trace<'a>,
+    ) -> Result<Decoded<'a>, Skip> {
         let mut joined = self.joined.iter_mut();
         let (mut link, mut layer, mut bytes) = link::outermost(frame)?;
         for _ in 0..MAX_LAYERS {
+            let ip = bytes.seen;
             let mut packet = match layer {
                 Layer::Ethernet => {
+                    trace.pass(Header::Ethernet, bytes.seen, bytes.seen, None);
                     (link.source_mac, layer, bytes) = link::ethernet(bytes)?;
                     continue;
                 }
@@ -121,7 +138,18 @@ impl Decoder {
                 }
                 let slot = joined.next().ok_or(Skip::FragmentDropped)?;
                 *slot = self.fragments.join(packet, place, frame.at.time)?;
+                self.join.take_if(|join| !join.is_of(frame));
+                self.join.get_or_insert_with(|| Join::new(frame, ip, &packet));
                 packet = packet.joined(slot)?;
+            }
+            let (carried, header) = (packet.payload.seen, if packet.id.is_some() { Header::Ipv4 } else { Header::Ipv6 });
+            trace.pass(header, ip, carried, Some(&packet));
+            match packet.protocol {
+                IpNumber::TCP => trace.pass(Header::Tcp, carried, carried, None),
+                IpNumber::UDP => trace.pass(Header::Udp, carried, carried, None),
+                IpNumber::GRE => trace.pass(Header::Gre, carried, carried, None),
+                IpNumber::ICMP | IpNumber::IPV6_ICMP => trace.pass(Header::Icmp, carried, carried, None),
+                _ => {}
             }
             (layer, bytes) = match (packet.protocol, *complaint) {
                 (IpNumber::TCP, None) => return tcp::segment(frame.at, link, packet).map(Decoded::Tcp),

@@ -26,6 +26,8 @@ fn end(ip: &str, port: u16) -> Endpoint {
 
 fn session(stream: u32, sni: &str) -> Session {
     Session {
+        connection: stream,
+        grounds: Default::default(),
         tcp_stream: Some(stream),
         ends: PerSide { client: end("10.0.0.12", 51_544), server: end("203.0.113.7", 443) },
         roles_seen: true,

@@ -12,7 +12,9 @@ use crate::tls::{self, Alert, Chain, ClientHello, Protection, ServerHello, Suite
 /// One session: a TCP connection that carried TLS or was meant to.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Wireshark's `tcp.stream`; `None` once the numbering could not be kept exact.
+    /// Which of the analysis' connections it was, counted from 0 as they came.
+    pub connection: u32,
+    /// Wireshark's `tcp.stream`: the same number; `None` once the numbering could not be kept exact.
     pub tcp_stream: Option<u32>,
     /// Who opened it, and who was asked.
     pub ends: PerSide<Endpoint>,
@@ -24,6 +26,8 @@ pub struct Session {
     pub last: At,
     /// When the capture, as read so far, ended.
     pub capture_end: Time,
+    /// What else was known beside its own packets.
+    pub grounds: Grounds,
     /// How TCP came up.
     pub opening: Opening,
     /// What each side did.
@@ -50,6 +54,19 @@ pub struct Session {
     pub caps: Vec<Cap>,
     /// The way along the flow key that the client sends, to read the timeline by.
     pub client_way: Way,
+}
+
+/// What was known beside a connection's own packets when it was judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// The last frame of the capture that had been read.
+    pub end: At,
+    /// The connection's ports were taken by a new one: its end went unseen.
+    pub replaced: bool,
+    /// The capture says that it lost packets.
+    pub kernel_drops: bool,
+    /// Its server spoke TLS in another connection.
+    pub server_speaks_tls: bool,
 }
 
 /// How TCP came up, or did not.

@@ -4,7 +4,7 @@ use crate::base::{At, GapReason, PerSide, Side, Span, Way};
 use crate::prelude::{Protocol, State, Story};
 use crate::session::act::SealedReading;
 use crate::session::closing::{self, Conclusion};
-use crate::session::facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
+use crate::session::facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
 use crate::session::flow::Flow;
 use crate::session::tracker::Tracker;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
@@ -13,14 +13,10 @@ use crate::tls::AlertDescription;
 /// What the analysis knows beside the flow itself.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// The last frame read so far.
-    pub end: At,
+    /// What it knows of this capture.
+    pub grounds: Grounds,
     /// Whether a port is one that TLS servers listen on.
     pub is_tls_port: &'a dyn Fn(u16) -> bool,
-    /// The connection's ports were taken by a new one: its end went unseen.
-    pub replaced: bool,
-    /// The capture says that it lost packets.
-    pub kernel_drops: bool,
 }
 
 impl Flow {
@@ -46,7 +42,7 @@ impl Flow {
     /// Ends the connection and tells its story. Holes must have been closed before.
     pub fn finish(mut self, surroundings: &Surroundings<'_>) -> Session {
         let (client, roles_seen) = self.client(surroundings);
-        let conclusion = closing::conclude(&self, client, surroundings.end);
+        let conclusion = closing::conclude(&self, client, surroundings.grounds.end);
         let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
         let sides = PerSide { client: self.side(client), server: self.side(client.opposite()) };
         let close_notify =
@@ -54,19 +50,21 @@ impl Flow {
         let phase = self.phase(client);
         let mut ending = conclusion.ending;
         let mut closed_by = conclusion.closed_by;
-        if surroundings.replaced && ending == Ending::Open {
+        if surroundings.grounds.replaced && ending == Ending::Open {
             ending = Ending::Unseen;
             closed_by = ClosedBy::Unknown;
         }
         let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
         let tls = self.tls_facts(client);
         let mut session = Session {
+            connection: self.serial.wrapping_sub(1),
             tcp_stream: self.conn.stream,
             ends,
             roles_seen,
             first: self.conn.first,
             last: self.conn.last,
-            capture_end: surroundings.end.time,
+            capture_end: surroundings.grounds.end.time,
+            grounds: surroundings.grounds,
             opening: self.opening(),
             sides,
             tls,
@@ -337,7 +335,7 @@ fn caps(session: &Session, framing_lost: bool, surroundings: &Surroundings<'_>) 
     note(Cap::CutEnd, session.ending == Ending::Open && idle < Span::from_secs(2));
     note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none());
     note(Cap::Duplicates, sides.iter().any(|side| side.duplicates > 0));
-    note(Cap::KernelDrops, surroundings.kernel_drops);
+    note(Cap::KernelDrops, surroundings.grounds.kernel_drops);
     note(Cap::BadChecksums, sides.iter().any(|side| side.bad_checksums > 0));
     note(Cap::LimitReached, gap(GapReason::Limit));
     note(Cap::FramingLost, framing_lost);

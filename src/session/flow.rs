@@ -26,10 +26,10 @@ pub struct Flow {
     closing: bool,
     /// Its end was handed to the clock: see [`Flow::is_over`].
     pub dying: bool,
+    /// Tells it from all other connections of the analysis, which are counted from 1 as they come.
+    pub serial: u32,
     /// Its TCP side.
     pub conn: Connection,
-    /// Tells it from earlier users of its place.
-    pub serial: u32,
     /// RSTs, in order, the first few of each way.
     pub rsts: Vec<(Way, Rst)>,
     /// What was when the first FIN or RST came.

@@ -1,6 +1,7 @@
 //! The timeline while it is written: a no-op unless somebody wants to read it.
 
 use crate::base::{At, Limits, Way};
+use crate::session::spans::Spans;
 use crate::session::timeline::{Event, Timeline, What};
 
 /// Writes a [`Timeline`] within its bounds; runs of the same thing become one event.
@@ -9,13 +10,15 @@ pub struct Log {
     timeline: Option<Box<Timeline>>,
     head: u32,
     tail: u32,
+    /// What the streams consist of, for whoever asks for it.
+    pub spans: Option<Box<Spans>>,
 }
 
 impl Log {
     /// A log with the bounds of `limits`; with both at zero nothing is kept.
     pub fn new(limits: &Limits) -> Log {
         let bound = |events: usize| u32::try_from(events).unwrap_or(u32::MAX);
-        Log { timeline: None, head: bound(limits.timeline_head), tail: bound(limits.timeline_tail) }
+        Log { timeline: None, head: bound(limits.timeline_head), tail: bound(limits.timeline_tail), spans: None }
     }
 
     /// Adds an event.
@@ -29,6 +32,9 @@ impl Log {
     /// Adds an event, or extends the newest one if that is of the same kind and way.
     #[inline]
     pub fn run(&mut self, at: At, way: Way, what: What) {
+        if let (Some(spans), What::SealedFlight(..)) = (&mut self.spans, what) {
+            spans.mark_control(way);
+        }
         if self.is_kept() {
             self.extend(at, way, what);
         }

@@ -8,13 +8,15 @@ mod flow;
 mod log;
 mod query;
 mod reading;
+mod spans;
 mod timeline;
 mod tracker;
 mod words;
 
 pub use act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
-pub use facts::{CutRecord, Fin, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
+pub use facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
 pub use finish::Surroundings;
 pub use flow::{Flow, Said};
+pub use spans::{Lane, Part, PartKind, Run, Spans};
 pub use timeline::{Event, Timeline, What};
 pub use words::{Cap, CloseNotify, ClosedBy, Ending, Phase};

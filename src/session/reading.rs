@@ -69,6 +69,9 @@ impl Reading {
 
     /// Takes in a piece. `from_start` says that the stream's first byte is offset 0; `knew` is what its sender had acknowledged.
     pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, limits: &Limits, log: &mut Log) {
+        if let Some(spans) = &mut log.spans {
+            spans.piece(way, piece);
+        }
         match (self.modes[way], piece) {
             (Mode::Tls, piece) => self.read_tls(way, piece, knew, limits, log),
             (Mode::Start, Piece::Data { at, bytes, .. }) => self.begin(way, *at, bytes, piece, from_start, knew, limits, log),
@@ -80,7 +83,7 @@ impl Reading {
                 }
             }
             (Mode::Prelude, Piece::Data { at, bytes, .. }) => self.before_tls(way, *at, bytes, piece, knew, limits, log),
-            (Mode::Plain, Piece::Data { at, bytes, .. }) => self.keep_plain(way, *at, bytes, log),
+            (Mode::Plain, Piece::Data { at, offset, bytes }) => self.keep_plain(way, *at, *offset, bytes, log),
             (Mode::Prelude | Mode::Plain, Piece::Gap { at, len, why, .. }) => {
                 log.add(*at, way, What::Gap(*len, *why));
                 if let Some(prelude) = self.prelude.as_mut() {
@@ -98,13 +101,14 @@ impl Reading {
         let Some(not_tls) = self.tracker(limits).read(way, piece, knew, log) else { return };
         self.modes[way] = Mode::Plain;
         let header = not_tls.header.get(..usize::from(not_tls.have)).unwrap_or_default();
-        let Piece::Data { bytes, .. } = piece else { return };
+        let Piece::Data { offset, bytes, .. } = piece else { return };
         // The header may have begun in an earlier piece: its bytes, then what this piece has behind them.
         let tail = bytes.get(bytes.len().saturating_sub(not_tls.rest)..).unwrap_or_default();
         let early = header.len().saturating_sub(tail.len().min(header.len()));
         let mut first = header.get(..early).unwrap_or_default().to_vec();
         first.extend_from_slice(tail.get(..tail.len().min(PLAIN_KEPT)).unwrap_or_default());
-        self.keep_plain(way, not_tls.at, &first, log);
+        let start = (offset + (bytes.len() - tail.len()) as u64).saturating_sub(early as u64);
+        self.keep_plain(way, not_tls.at, start, &first, log);
     }
 
     fn start_midstream(&mut self, way: Way, limits: &Limits) {
@@ -132,7 +136,8 @@ impl Reading {
             self.read_tls(way, piece, knew, limits, log);
         } else if other == Mode::Tls {
             self.modes[way] = Mode::Plain;
-            self.keep_plain(way, at, bytes, log);
+            let Piece::Data { offset, .. } = *piece else { return };
+            self.keep_plain(way, at, offset, bytes, log);
         } else {
             self.modes[way] = Mode::Prelude;
             self.prelude = Some(Box::new(Prelude::new()));
@@ -148,20 +153,20 @@ impl Reading {
             let Some(prelude) = self.prelude.as_mut() else { return };
             match prelude.feed(way, at, bytes) {
                 Step::Speaking => {
-                    self.keep_plain(way, at, bytes, log);
+                    self.keep_plain(way, at, offset, bytes, log);
                     return;
                 }
                 Step::NotTls => {
                     if prelude.is_done() {
                         self.modes = PerWay::new(self.modes[Way::AtoB].given_up(), self.modes[Way::BtoA].given_up());
                     }
-                    self.keep_plain(way, at, bytes, log);
+                    self.keep_plain(way, at, offset, bytes, log);
                     return;
                 }
                 Step::Tls { lead, from } => {
                     let (before, rest) = bytes.split_at_checked(from).unwrap_or((bytes, &[]));
                     if !before.is_empty() {
-                        self.keep_plain(way, at, before, log);
+                        self.keep_plain(way, at, offset, before, log);
                     }
                     self.modes[way] = Mode::Tls;
                     let start = offset + before.len() as u64;
@@ -177,6 +182,9 @@ impl Reading {
                 Step::Wrapped { from, len } => {
                     let Some(inner) = bytes.get(from..from.saturating_add(len)).filter(|inner| !inner.is_empty()) else { return };
                     let start = offset + from as u64;
+                    if let Some(spans) = &mut log.spans {
+                        spans.clear(way, offset, start + len as u64);
+                    }
                     self.tracker(limits).read(way, &Piece::Data { at, offset: start, bytes: inner }, knew, log);
                     offset = start + len as u64;
                     bytes = bytes.get(from.saturating_add(len)..).unwrap_or_default();
@@ -188,7 +196,10 @@ impl Reading {
         }
     }
 
-    fn keep_plain(&mut self, way: Way, at: At, bytes: &[u8], log: &mut Log) {
+    fn keep_plain(&mut self, way: Way, at: At, offset: u64, bytes: &[u8], log: &mut Log) {
+        if let Some(spans) = &mut log.spans {
+            spans.plain(way, offset, bytes.len());
+        }
         log.run(at, way, What::Plain(bytes.len() as u64));
         let plain = self.plain[way].get_or_insert_with(|| Box::new(Plain { at, bytes: Vec::new() }));
         let room = PLAIN_KEPT.saturating_sub(plain.bytes.len());

@@ -183,7 +183,12 @@ impl Tracker {
         let mut input = Input::new(piece);
         while let Some(unit) = self.framers[way].next(&mut input) {
             let seal = match unit {
-                Unit::Record { head, body } => self.record(way, &head, &body, knew, log),
+                Unit::Record { head, body } => {
+                    if let Some(spans) = &mut log.spans {
+                        spans.record(way, &head, &body);
+                    }
+                    self.record(way, &head, &body, knew, log)
+                }
                 Unit::Handshake(message) => {
                     self.handshake(way, &message, log);
                     false
@@ -200,11 +205,17 @@ impl Tracker {
                     false
                 }
                 Unit::Sslv2ClientHello { extent, bytes } => {
+                    if let Some(spans) = &mut log.spans {
+                        spans.clear(way, extent.offset, extent.end_offset);
+                    }
                     self.client_hello(way, extent, ClientHello::parse_sslv2(&bytes), log);
                     false
                 }
                 Unit::Broken { at, offset, header, have, bytes, guessed, .. } => {
                     if !guessed {
+                        if let Some(spans) = &mut log.spans {
+                            spans.clear(way, offset, offset + u64::from(have));
+                        }
                         let start = offset == 0 || self.ways[way].records == 0;
                         self.ways[way].broken = Some((at, header, have));
                         if start {

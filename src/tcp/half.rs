@@ -171,6 +171,11 @@ impl Half {
         }
     }
 
+    /// The sequence number of the stream's first byte, once that is known.
+    pub fn base(&self) -> Option<u32> {
+        self.started.then(|| self.next.wrapping_sub(self.delivered as u32))
+    }
+
     /// The stream offset of `seq`; 0 for anything before the first byte.
     pub fn offset_of(&self, seq: u32) -> u64 {
         self.delivered.saturating_add_signed(distance(seq, self.next))

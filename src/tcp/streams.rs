@@ -56,24 +56,25 @@ impl Streams {
         self.exact.then_some(number)
     }
 
-    /// Whether a packet of `key` belongs to a forgotten connection, rather than to a new one. `syn` is the sequence number of a SYN without ACK.
-    pub fn is_late(&mut self, key: &FlowKey, way: Way, syn: Option<u32>) -> bool {
+    /// The number of the forgotten connection that a packet of `key` belongs to; `None` if it begins a new one. `syn` is the sequence number
+    /// of a SYN without ACK.
+    pub fn late(&mut self, key: &FlowKey, way: Way, syn: Option<u32>) -> Option<u32> {
         if self.tombs.is_empty() {
-            return false;
+            return None;
         }
         let hash = self.hasher.hash_one(key);
         match self.tombs.get(&hash) {
             Some(tomb) if starts_anew(&tomb.bases, way, syn) => {
                 self.tombs.remove(&hash);
-                false
+                None
             }
-            Some(_) => true,
+            Some(tomb) => Some(tomb.stream),
             None => {
                 // A packet that is no SYN may belong to a connection even the tombstones have forgotten: from here on numbers are not exact.
                 if self.tombs.len() >= self.bound && syn.is_none() {
                     self.exact = false;
                 }
-                false
+                None
             }
         }
     }
@@ -95,11 +96,6 @@ impl Streams {
     /// Forgets that a connection was forgotten: its ports are taken by a new one.
     pub fn exhume(&mut self, key: &FlowKey) {
         self.tombs.remove(&self.hasher.hash_one(key));
-    }
-
-    /// The number of a forgotten connection.
-    pub fn buried(&self, key: &FlowKey) -> Option<u32> {
-        self.tombs.get(&self.hasher.hash_one(key)).map(|tomb| tomb.stream)
     }
 }
 
@@ -137,9 +133,9 @@ mod tests {
         let mut bases = Bases::default();
         learn_bases(&mut bases, way, 77, true, None);
         streams.bury(&k, number, bases);
-        assert!(streams.is_late(&k, way, None));
-        assert!(streams.is_late(&k, way, Some(77)), "a retransmitted SYN");
-        assert!(!streams.is_late(&k, way, Some(78)), "port reuse");
+        assert_eq!(streams.late(&k, way, None), number);
+        assert_eq!(streams.late(&k, way, Some(77)), number, "a retransmitted SYN");
+        assert_eq!(streams.late(&k, way, Some(78)), None, "port reuse");
         assert_eq!(streams.number(), Some(1));
     }
 
@@ -151,9 +147,9 @@ mod tests {
             streams.bury(&key(port).0, number, Bases::default());
         }
         let (gone, way) = key(1000);
-        assert!(!streams.is_late(&gone, way, Some(5)));
+        assert_eq!(streams.late(&gone, way, Some(5)), None);
         assert_eq!(streams.number(), Some(2), "a SYN is a new connection whatever was forgotten");
-        assert!(!streams.is_late(&gone, way, None));
+        assert_eq!(streams.late(&gone, way, None), None);
         assert_eq!(streams.number(), None);
     }
 }

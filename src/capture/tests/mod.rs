@@ -8,6 +8,7 @@ mod order;
 mod pcap;
 mod pcapng;
 mod robust;
+mod write;
 
 use std::io::{Cursor, Read};
 
