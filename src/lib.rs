@@ -52,7 +52,7 @@
 //! - **Only a seen end can be blamed.** "The server never answered" and "the capture stops here" are different values.
 //! - **No verdict without evidence**: it cites frames, and says of each whether it was seen, inferred, or is missing.
 //! - **Unknown values survive** to be printed: wire numbers are newtypes with named constants, not closed enums.
-//! - **Text from the network is hostile**, and is escaped ([`base::printable`]) before a terminal, CSV or Markdown sees it.
+//! - **Text from the network is hostile**, and is escaped ([`base::printable`]) before a terminal, HTML, CSV or Markdown sees it.
 //! - **Frame numbers and session numbers are Wireshark's**: a session is its `tcp.stream`.
 //!
 //! # Where do I change …
@@ -77,6 +77,7 @@
 //! | a capture format | `capture/recognise.rs`, and a reader beside `capture/pcapng.rs` |
 //! | memory bounds | `base/limits.rs` |
 //! | a column, a sentence, a field | its format's file in `report/`; fields also in `report/schema.json` and the README |
+//! | how the HTML pages look | `report/html/`: colours in `palette.rs`, type and layout in its style sheets |
 //! | what applications log | `report/errors/messages.rs`, and what it can have been on the wire in `report/errors/wires.rs` |
 //! | an option | `cli/args.rs` |
 //! | the captures and their truth | `captures/lab/scenarios/`; `captures/README.md` says how |

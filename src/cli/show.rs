@@ -10,18 +10,15 @@ use crate::cli::feed::Feed;
 use crate::cli::{Console, INCOMPLETE, RAN};
 use crate::diagnose::rules;
 use crate::report::text::count;
-use crate::report::{blocks, json, story};
+use crate::report::{STORY_EVENTS, blocks, json, story};
 
 /// Numbers named when a session is not found, or not the only one.
 const NAMED: usize = 10;
 
-/// Events kept of a session's beginning and end: more than anyone reads, and still bounded.
-const TIMELINE: usize = 200;
-
 /// Runs the command; the exit status.
 pub(super) fn show(args: &ShowArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
     let (files, number) = split(&args.files);
-    let limits = Limits { timeline_head: TIMELINE, timeline_tail: TIMELINE, ..Limits::default() };
+    let limits = Limits { timeline_head: STORY_EVENTS, timeline_tail: STORY_EVENTS, ..Limits::default() };
     let mut feed = Feed::open(&files, &args.selectors, args.looks.clock(), limits, console.watched)?;
     let mut found: Option<Finished> = None;
     let mut others = Vec::new();

@@ -1,9 +1,27 @@
-//! The list of sessions as Markdown, to paste into a ticket. A single story as Markdown is [`blocks::markdown`](super::blocks::markdown).
+//! The list of sessions, and a single story with where it comes from, as Markdown to paste into a ticket.
 
-use crate::report::blocks::escape;
+use crate::analyze::Finished;
+use crate::base::printable;
+use crate::diagnose::Rule;
+use crate::report::about::About;
+use crate::report::blocks::{self, Block, escape};
 use crate::report::incidents::Incident;
 use crate::report::table::{self, Overview};
-use crate::report::{blame, how};
+use crate::report::{blame, how, story};
+
+/// One session's story, and where it comes from. `rule` is the manual's page on its cause, where there is one.
+pub fn story_markdown(finished: &Finished, rule: Option<&Rule>, about: &About) -> String {
+    let mut page = story::page(&finished.session, &finished.verdict, rule, &about.context);
+    if let Some(capture) = &about.capture {
+        let what =
+            "holds this session alone, counted anew; a comment on each cited frame tells what it shows and its number in the original";
+        page.push(Block::Paragraph(format!("{} {what}. This filter shows those frames:", printable(capture, 100))));
+        page.push(Block::Command("frame.comment".to_owned()));
+    }
+    page.push(Block::Heading("Where this comes from".to_owned()));
+    page.extend(about.pairs().into_iter().map(|(label, text)| Block::Pair(label.to_owned(), printable(&text, 2_000))));
+    blocks::markdown(&page)
+}
 
 /// The whole report.
 pub fn overview(overview: &Overview<'_>) -> String {
@@ -78,5 +96,17 @@ mod tests {
         }
         assert!(text.contains("&lt;script&gt;"), "{text}");
         assert!(text.contains("- **fault**: server 2 · none 1"), "{text}");
+    }
+
+    #[test]
+    fn a_story_says_where_it_comes_from() {
+        let (session, verdict) = sample::idle_timeout();
+        let mut about = About::new(sample::context(), "whohungup evidence '<office>.pcapng' 17");
+        about.capture = Some("session.pcapng".to_owned());
+        let text = story_markdown(&Finished { session, verdict }, None, &about);
+        assert!(text.starts_with("## Session 17"), "{text}");
+        assert!(text.contains("session.pcapng holds this session alone"), "{text}");
+        assert!(text.contains("- **Command**: whohungup evidence '&lt;office&gt;.pcapng' 17"), "{text}");
+        assert!(text.contains("- **Capture**: office.pcapng\n"), "{text}");
     }
 }

@@ -1,8 +1,10 @@
 //! Verdicts for people and for programs: one file per format. Sees sessions and verdicts, never rules' reasoning or packets.
 
+pub mod about;
 pub mod blocks;
 pub mod csv;
 pub mod errors;
+pub mod html;
 pub mod incidents;
 pub mod json;
 pub mod manual;
@@ -24,6 +26,9 @@ use std::borrow::Cow;
 use crate::base::At;
 use crate::diagnose::{Confidence, Fault, Verdict};
 use crate::session::{ClosedBy, Ending, Session};
+
+/// Events kept of a session's beginning, and as many of its end, for its story: more than anyone reads, and still bounded.
+pub const STORY_EVENTS: usize = 200;
 
 /// What every report needs to know beside sessions and verdicts.
 #[derive(Clone, Debug)]

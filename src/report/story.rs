@@ -104,14 +104,15 @@ fn doubts(out: &mut Vec<Block>, verdict: &Verdict) {
 }
 
 /// Advice, and the command it ends with, if it does: a command must be pasted, so it is never wrapped.
-fn with_command(text: &str) -> (String, Option<String>) {
+pub(super) fn with_command(text: &str) -> (String, Option<String>) {
     match text.find(": tcpdump ").and_then(|at| text.split_at_checked(at + 1)) {
         Some((lead, command)) => (shown(lead), Some(printable(command.trim().trim_end_matches('.'), 400))),
         None => (shown(text), None),
     }
 }
 
-fn advice(out: &mut Vec<Block>, verdict: &Verdict, rule: Option<&Rule>) {
+/// What to do: the verdict's own advice, or else the manual's.
+pub(super) fn advice(out: &mut Vec<Block>, verdict: &Verdict, rule: Option<&Rule>) {
     let general = rule.map(|rule| manual::blocks(manual::section(&rule.manual(), "What to do"))).unwrap_or_default();
     if verdict.advice.is_empty() && general.is_empty() {
         return;
@@ -153,7 +154,8 @@ fn happened(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, context:
     out.push(Block::Command(filter.session_only().to_string()));
 }
 
-fn data(out: &mut Vec<Block>, session: &Session) {
+/// What was negotiated, sent and counted.
+pub(super) fn data(out: &mut Vec<Block>, session: &Session) {
     out.push(Block::Heading("The session".to_owned()));
     let mut pair = |label: &str, text: String| out.push(Block::Pair(label.to_owned(), text));
     let tls = &session.tls;
@@ -228,14 +230,23 @@ fn certificate(session: &Session) -> Option<Vec<String>> {
 }
 
 fn ended_by(verdict: &Verdict) -> String {
-    let who = match verdict.closed_by {
+    format!("{}, {}", who(verdict.closed_by), how(verdict.ending))
+}
+
+/// Who ended it, as people say it.
+pub(super) fn who(closed_by: ClosedBy) -> &'static str {
+    match closed_by {
         ClosedBy::Client => "the client",
         ClosedBy::Server => "the server",
         ClosedBy::Proxy => "a proxy or another box between them",
         ClosedBy::Nobody => "nobody",
         ClosedBy::Unknown => "unknown",
-    };
-    let how = match verdict.ending {
+    }
+}
+
+/// How it ended, as people say it.
+pub(super) fn how(ending: Ending) -> &'static str {
+    match ending {
         Ending::CloseNotify => "with a close_notify",
         Ending::Fin => "by a FIN that no close_notify announced",
         Ending::Rst => "by a RST that no close_notify announced",
@@ -244,11 +255,11 @@ fn ended_by(verdict: &Verdict) -> String {
         Ending::NoConnection => "TCP never came up",
         Ending::Open => "it was still running when the capture ended",
         Ending::Unseen => "the end is not in the capture",
-    };
-    format!("{who}, {how}")
+    }
 }
 
-fn close_notify(said: CloseNotify) -> &'static str {
+/// What is known of a side's close_notify.
+pub(super) fn close_notify(said: CloseNotify) -> &'static str {
     match said {
         CloseNotify::Sent => "sent",
         CloseNotify::Likely => "very likely sent (encrypted; size and place fit nothing else)",
@@ -258,7 +269,8 @@ fn close_notify(said: CloseNotify) -> &'static str {
     }
 }
 
-fn fault(fault: Fault) -> &'static str {
+/// Whose fault it is.
+pub(super) fn fault(fault: Fault) -> &'static str {
     match fault {
         Fault::None => "nobody's",
         Fault::Client => "the client's",
@@ -269,7 +281,8 @@ fn fault(fault: Fault) -> &'static str {
     }
 }
 
-fn impact(impact: Impact) -> &'static str {
+/// What it cost.
+pub(super) fn impact(impact: Impact) -> &'static str {
     match impact {
         Impact::None => "none",
         Impact::TruncationPossible => "the end of the data may be missing; nothing in the capture can tell",
@@ -280,7 +293,7 @@ fn impact(impact: Impact) -> &'static str {
 }
 
 /// What a capture defect means for the reader.
-fn cap(cap: Cap) -> &'static str {
+pub(super) fn cap(cap: Cap) -> &'static str {
     match cap {
         Cap::Hole => "bytes that were on the wire are missing from the capture",
         Cap::OneDirection => "only one direction was captured: what the other side said is unknown",

@@ -9,7 +9,7 @@ use crate::session::{Event, RstKind, Session, What};
 use crate::tls::{Alert, AlertDescription, AlertLevel, HandshakeType};
 
 /// From here on a pause is told as a silence.
-const SILENCE: Span = Span::from_secs(1);
+pub(super) const SILENCE: Span = Span::from_secs(1);
 
 /// The events of `session`, one line each.
 pub(crate) fn lines(session: &Session, context: &Context) -> Vec<String> {
@@ -48,7 +48,7 @@ pub(crate) fn lines(session: &Session, context: &Context) -> Vec<String> {
 }
 
 /// Seconds from the session's first packet, as Wireshark's "seconds since first frame".
-fn since(time: Time, session: &Session) -> String {
+pub(super) fn since(time: Time, session: &Session) -> String {
     let span = time.since(session.first.time).nanos();
     let sign = if span < 0 { "-" } else { "" };
     let micros = span.unsigned_abs() / 1_000;
@@ -56,7 +56,7 @@ fn since(time: Time, session: &Session) -> String {
 }
 
 /// `3312`, or `2915–2988` for a run.
-fn frames(event: &Event) -> String {
+pub(super) fn frames(event: &Event) -> String {
     if event.until.frame == event.at.frame || event.until.file != event.at.file {
         event.at.frame.to_string()
     } else {
@@ -64,7 +64,8 @@ fn frames(event: &Event) -> String {
     }
 }
 
-fn what(what: &What) -> String {
+/// What happened, in words.
+pub(super) fn what(what: &What) -> String {
     match *what {
         What::Syn(times) => repeated("SYN", times),
         What::SynAck => "SYN, ACK".to_owned(),
