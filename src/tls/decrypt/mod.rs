@@ -195,7 +195,9 @@ fn keys12(handshake: &Handshake12<'_>, secrets: &Secrets) -> Option<PerSide<Opti
 /// The master secret: as logged, or derived from the pre-master secret (RFC 5246 section 8.1, RFC 7627 section 4).
 fn master(handshake: &Handshake12<'_>, parts: Parts, secrets: &Secrets) -> Option<Secret> {
     let (client, server) = (handshake.client, handshake.server);
-    if let Some(master) = secrets.get(&client.random, SecretKind::Master).or_else(|| secrets.master_by_session_id(server.session_id.bytes())) {
+    if let Some(master) =
+        secrets.get(&client.random, SecretKind::Master).or_else(|| secrets.master_by_session_id(server.session_id.bytes()))
+    {
         return Some(master);
     }
     if !secrets.has_pre_masters() {
