@@ -17,6 +17,8 @@
 //!   diagnose    rules/ (a file per cause), the engine that judges between their readings, verdicts
 //!     │
 //!   session     one connection's story: phase, timeline, closing acts, which of them came first, and what the others answer to
+//!     │
+//!   app         was the exchange complete? HTTP/1.x, HTTP/2, WebSocket, from decrypted bytes
 //!     ├────────────────────────┬─────────────────────────────┐
 //!   tcp                      tls                           prelude
 //!   streams in order,        records, hellos, alerts,      CONNECT, SOCKS, STARTTLS and
@@ -72,6 +74,7 @@
 //! | what a sender's packets look like (TTL, IP ID, options) | `tcp/sender.rs` |
 //! | a TLS message, alert, extension | `tls/handshake.rs`, `tls/hello.rs`, `tls/alert.rs` |
 //! | records cut by holes, padding, resynchronising | `tls/framer.rs`, `tls/framer/resync.rs` |
+//! | what counts as a complete exchange | `app/http1.rs`, `app/http2.rs`, `app/websocket.rs`; a protocol more: `app/exchange.rs` |
 //! | a protocol before TLS | a file in `prelude/`, recognised in `prelude/recognise.rs` |
 //! | a link layer or tunnel | `decode/link.rs`, `decode/tunnel.rs`; where its headers lie: `decode/layout.rs` |
 //! | a capture format | `capture/recognise.rs`, and a reader beside `capture/pcapng.rs` |
@@ -106,6 +109,7 @@
 //! ```
 
 pub mod analyze;
+pub mod app;
 pub mod base;
 pub mod capture;
 pub mod cli;
