@@ -1,17 +1,21 @@
 //! The pipeline: frames in, judged sessions out. Flow table, clock and budget.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use self::table::{Handle, Table};
-use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
+use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
-use crate::diagnose::{Context, Verdict, judge};
+use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Flow, Grounds, Session, Surroundings};
 use crate::tcp::Streams;
 
+mod settling;
 mod table;
+
+pub use settling::Settling;
 
 /// Ports on which a connection is meant to be TLS, whatever it turns out to be.
 const TLS_PORTS: [u16; 26] = [
@@ -40,18 +44,19 @@ impl Options {
         TLS_PORTS.contains(&port) || self.tls_ports.contains(&port)
     }
 
-    /// Ends a connection that was followed alone, on the grounds given, and judges it.
-    pub fn conclude(&self, mut flow: Flow, grounds: Grounds) -> Finished {
+    /// Ends a connection that was followed alone, on the grounds given and beside what others told, and judges it.
+    pub fn conclude(&self, mut flow: Flow, grounds: Grounds, beside: Beside) -> Finished {
         flow.close_holes(grounds.end, &self.limits);
-        let session = Box::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
-        let verdict = self.judge(&session);
-        Finished { session, verdict }
+        let session = Arc::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
+        let verdict = self.judge(&session, &beside);
+        Finished { session, verdict, beside, id: 0, open: false }
     }
 
-    /// The verdict on a session, by its own facts and its grounds.
-    pub fn judge(&self, session: &Session) -> Verdict {
+    /// The verdict on a session, by its own facts, its grounds, and what other connections tell of it.
+    pub fn judge(&self, session: &Session, beside: &Beside) -> Verdict {
         let tls_only_port = self.is_tls_port(session.ends.server.port);
-        judge(session, &Context { tls_port: tls_only_port || session.grounds.server_speaks_tls, tls_only_port })
+        let tls_port = tls_only_port || session.grounds.server_speaks_tls;
+        judge(session, &Context { tls_port, tls_only_port, beside: beside.clone() })
     }
 }
 
@@ -59,9 +64,15 @@ impl Options {
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// What happened.
-    pub session: Box<Session>,
+    pub session: Arc<Session>,
     /// What it means.
     pub verdict: Verdict,
+    /// What other connections told of it so far.
+    pub beside: Beside,
+    /// By what [`News`] call it: sessions are counted from 1 in the order in which they are judged.
+    pub id: u64,
+    /// Later connections may change the verdict. [`News::Settled`] says when that is over.
+    pub open: bool,
 }
 
 /// The connection that a frame belongs to.
@@ -129,6 +140,8 @@ pub struct Analyzer {
     dropped_candidates: u64,
     evicted: u64,
     kernel_drops: bool,
+    /// What the sessions judged so far tell of others.
+    company: Company,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
@@ -142,6 +155,7 @@ impl Analyzer {
     pub fn new(options: Options) -> Analyzer {
         Analyzer {
             streams: Streams::new(options.limits.tombstones),
+            company: Company::new(options.limits.revisable),
             options,
             decoder: None,
             flows: Table::default(),
@@ -224,16 +238,15 @@ impl Analyzer {
     pub fn finish_some(&mut self) -> bool {
         /// Sessions judged in one step.
         const STEP: usize = 64;
-        let mut rest = std::mem::take(&mut self.rest);
         if self.flows.len() > 0 {
-            rest = self.flows.take();
+            self.rest = self.flows.take();
             // The first one is taken first: from the end.
-            rest.sort_unstable_by_key(|flow| std::cmp::Reverse((flow.conn.first.file, flow.conn.first.frame)));
+            self.rest.sort_unstable_by_key(|flow| std::cmp::Reverse((flow.conn.first.file, flow.conn.first.frame)));
         }
-        for flow in rest.drain(rest.len().saturating_sub(STEP)..).rev() {
+        for _ in 0..STEP {
+            let Some(flow) = self.rest.pop() else { break };
             self.report(flow, false);
         }
-        self.rest = rest;
         if !self.rest.is_empty() {
             return true;
         }
@@ -247,6 +260,7 @@ impl Analyzer {
             }
         }
         self.totals.plain_connections += self.dropped_candidates;
+        self.company.part();
         self.count();
         false
     }
@@ -264,6 +278,21 @@ impl Analyzer {
     /// Whether there are any.
     pub fn has_finished(&self) -> bool {
         !self.finished.is_empty()
+    }
+
+    /// What later connections told of sessions that were judged before, and of many together, since the last call.
+    ///
+    /// A [`News::Revision`] replaces the verdict on a session that [`Analyzer::take`] or [`Analyzer::take_one`] hands out no later than this
+    /// hands out the revision, so whoever prints at once takes sessions first. Only sessions that are [`Finished::open`] are revised, and
+    /// each of those is settled in the end: whoever wants final verdicts holds them until [`News::Settled`]. There are never more of them
+    /// than [`Limits::revisable`].
+    pub fn take_news(&mut self) -> Vec<News> {
+        self.company.take_news()
+    }
+
+    /// Whether there is any.
+    pub fn has_news(&self) -> bool {
+        self.company.has_news()
     }
 
     /// Counts so far.
@@ -424,9 +453,22 @@ impl Analyzer {
     fn emit(&mut self, mut session: Box<Session>) {
         self.totals.sessions += 1;
         session.grounds.server_speaks_tls = self.servers.contains(&session.ends.server);
-        let verdict = self.options.judge(&session);
-        self.finished.push_back(Finished { session, verdict });
+        let session: Arc<Session> = Arc::from(session);
+        let (flows, rest) = (&self.flows, &self.rest);
+        let alive =
+            |server: Endpoint, since: Time| flows.iter().chain(rest.iter().map(Box::as_ref)).any(|flow| is_served(flow, server, since));
+        let options = &self.options;
+        let judge = |session: &Session, beside: &Beside| options.judge(session, beside);
+        let Told { id, verdict, beside, open } = self.company.meet(&session, &judge, &alive);
+        self.finished.push_back(Finished { session, verdict, beside, id, open });
     }
+}
+
+/// A connection that `server` accepted before `since` and has not closed.
+fn is_served(flow: &Flow, server: Endpoint, since: Time) -> bool {
+    let conn = &flow.conn;
+    let Some(way) = [Way::AtoB, Way::BtoA].into_iter().find(|&way| conn.key.source(way) == server) else { return false };
+    conn.established.is_some_and(|up| up.time < since) && conn.half(way).fin().is_none() && !flow.is_over()
 }
 
 /// The next of `queue`, if its time has come, or if more than `most` wait.

@@ -37,7 +37,9 @@
 //! A frame's way: [`capture::CaptureFile`] lends a [`base::Frame`]; [`analyze::Analyzer::push`] lets [`decode`] find the segment and
 //! looks up its [`session::Flow`]; there [`tcp::Connection`] puts the bytes in order, and what reads them notes records and alerts. When the
 //! connection is over and its last reactions had time to come, the flow becomes a [`session::Session`]: facts only. Every rule of
-//! [`diagnose::rules::ALL`] looks at it, and [`diagnose::judge`] makes one [`diagnose::Verdict`] of their readings.
+//! [`diagnose::rules::ALL`] looks at it, and [`diagnose::judge`] makes one [`diagnose::Verdict`] of their readings. The
+//! [`diagnose::Company`] of the sessions before it tells more, and what a session tells of those before it comes as
+//! [`diagnose::News`]; [`analyze::Settling`] merges the two.
 //!
 //! # What must hold
 //!
@@ -64,6 +66,7 @@
 //! | when a cause fires, or its manual page | its file in `diagnose/rules/`: page on top, `check` below |
 //! | a new cause | one file there and its line in `rules::ALL`; `captures/<name>.pcap`, `captures/<name>--near-miss.pcap` and their truth |
 //! | which of two causes wins | `yields_to` of the one that must be silent |
+//! | what one session tells of another | a fact in `diagnose/beside.rs`, remembered by a file in `diagnose/company/` |
 //! | how competing readings and capture defects weigh | `diagnose/engine.rs` |
 //! | which closing act is the first one, which are reactions | `session/closing.rs` |
 //! | what counts as close_notify without keys | `session/closing.rs`, `session/finish.rs`; the length of an alert: `tls/cipher.rs` |

@@ -65,7 +65,7 @@ fn analysed(bytes: Vec<u8>) -> Option<Outcome> {
     };
     assert!(file.next_frame().is_ok_and(|frame| frame.is_none()), "nothing follows the end");
     analyzer.finish();
-    let sessions = common::in_order(analyzer.take());
+    let sessions = common::in_order(common::settled(&mut analyzer));
     Some(Outcome { frames, error, sessions, totals: analyzer.totals().clone() })
 }
 

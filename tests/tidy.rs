@@ -36,11 +36,6 @@ const HEADINGS: [&str; 6] = ["What it means", "How it looks in applications", "W
 const NO_RULES: [&str; 2] = ["mod", "common"];
 /// Causes without captures of their own, and why.
 const WITHOUT_CAPTURES: [(&str, &str); 1] = [("unexplained", "it is what is left when no cause fits")];
-/// Causes named by captures and by other rules that are not there yet, and why.
-const AHEAD: [(&str, &str); 2] = [
-    ("parallel-attempt", "it needs the sessions beside the one that is judged"),
-    ("server-process-died", "it needs what comes after the session that is judged"),
-];
 /// Captures that show no single cause.
 const SHOWCASES: [&str; 1] = ["office"];
 /// The captures together stay below this.
@@ -280,7 +275,7 @@ fn every_cause_has_its_page() {
 
 #[test]
 fn rules_yield_to_rules_and_never_in_a_circle() {
-    let known = |slug: &str| rules::find(slug).is_some() || AHEAD.iter().any(|(ahead, _)| *ahead == slug);
+    let known = |slug: &str| rules::find(slug).is_some();
     let mut problems = Vec::new();
     for rule in rules::ALL {
         for better in rule.yields_to.iter().filter(|better| !known(better)) {
@@ -328,14 +323,8 @@ fn every_cause_has_a_capture_and_a_near_miss() {
         }
     }
     for (name, _) in &captures {
-        let ahead = AHEAD.iter().any(|(slug, _)| slug == name);
-        if rules::find(name).is_none() && !ahead && !SHOWCASES.contains(name) {
+        if rules::find(name).is_none() && !SHOWCASES.contains(name) {
             problems.push(format!("captures/{name}.*: there is no such cause"));
-        }
-    }
-    for (slug, _) in AHEAD {
-        if rules::find(slug).is_some() {
-            problems.push(format!("{slug}: is a rule now, so AHEAD need not name it"));
         }
     }
     none(problems);
@@ -351,7 +340,7 @@ fn every_capture_is_described_and_has_its_truth() {
 
     let mut streams: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     let mut problems = Vec::new();
-    let known = |slug: &str| rules::find(slug).is_some() || AHEAD.iter().any(|(ahead, _)| *ahead == slug);
+    let known = |slug: &str| rules::find(slug).is_some();
     for line in read(&root().join("captures/truth.jsonl")).lines() {
         let truth: Value = serde_json::from_str(line).expect("a line of JSON");
         let file = truth["file"].as_str().expect("a file name").to_owned();

@@ -109,6 +109,11 @@ impl Table {
         Some(flow)
     }
 
+    /// The connections, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().flatten().map(Box::as_ref)
+    }
+
     /// Takes all connections out.
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
     pub(super) fn take(&mut self) -> Vec<Box<Flow>> {

@@ -19,6 +19,8 @@ pub struct Limits {
     pub timeline_tail: usize,
     /// Sessions without a TLS byte that are kept until it is known whether their server speaks TLS elsewhere in the capture.
     pub candidates: usize,
+    /// Sessions that are kept, once judged, because later connections may change the verdict.
+    pub revisable: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +34,7 @@ impl Default for Limits {
             timeline_head: 0,
             timeline_tail: 0,
             candidates: 2_048,
+            revisable: 1_024,
         }
     }
 }

@@ -1,18 +1,29 @@
 //! From files to selected sessions: opens the captures in order, drives the analysis, and hands out what was asked for.
 
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::analyze::{Analyzer, Finished, Options, Totals};
+use crate::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use crate::base::{Limits, Time, printable};
 use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
 use crate::cli::args::{self, Selectors};
 use crate::cli::progress::Progress;
 use crate::cli::select::{Selection, distance};
 use crate::cli::usage;
+use crate::diagnose::{News, Revision};
 use crate::report::Context;
 use crate::report::json::Opening;
 use crate::report::time::Clock;
+
+/// What is handed out as soon as it is known.
+#[expect(clippy::large_enum_variant, reason = "nearly all are sessions, and each is handed over once")]
+pub(crate) enum Item {
+    /// A session.
+    Session(Finished),
+    /// What later connections changed about a session handed out before.
+    Revision(Box<Revision>),
+}
 
 /// A capture being read, and the sessions in it that fit the selection.
 pub(crate) struct Feed {
@@ -29,6 +40,11 @@ pub(crate) struct Feed {
     done: u64,
     link_types: Vec<u16>,
     analyzer: Analyzer,
+    /// Sessions whose verdict may still change, where only final ones are wanted.
+    settling: Settling,
+    /// Where they are handed out at once: which of those that may change were, and what changed.
+    shown: HashSet<u64>,
+    news: VecDeque<News>,
     finished: bool,
     problems: Vec<String>,
     progress: Progress,
@@ -64,6 +80,9 @@ impl Feed {
             done: 0,
             link_types: Vec::new(),
             analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() }),
+            settling: Settling::default(),
+            shown: HashSet::new(),
+            news: VecDeque::new(),
             finished: false,
             problems: Vec::new(),
             progress: Progress::new(total.filter(|_| watched)),
@@ -88,7 +107,7 @@ impl Feed {
         Opening { command, link_types: self.link_types.clone(), first: self.analyzer.totals().first }
     }
 
-    /// The next session that fits the selection; `None` at the end.
+    /// The next session that fits the selection, its verdict final; `None` at the end.
     ///
     /// # Errors
     ///
@@ -96,13 +115,68 @@ impl Feed {
     /// [`Feed::problems`].
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Finished>> {
         loop {
-            while let Some(finished) = self.analyzer.take_one() {
+            self.settling.take_from(&mut self.analyzer);
+            while let Some(finished) = self.settling.next_settled() {
                 if let Some(selected) = self.selected(finished) {
                     return Ok(Some(selected));
                 }
             }
-            if !self.step()? && !self.analyzer.has_finished() {
+            if !self.step()? && !self.has_more() {
                 return Ok(self.nearest.take().map(|(_, finished)| finished));
+            }
+        }
+    }
+
+    /// The next session that fits the selection, or what changed about an earlier one, as soon as it is known; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// See [`Feed::next`].
+    pub(crate) fn next_at_once(&mut self) -> anyhow::Result<Option<Item>> {
+        loop {
+            while let Some(finished) = self.analyzer.take_one() {
+                if let Some(item) = self.first_told(finished) {
+                    return Ok(Some(item));
+                }
+            }
+            self.news.extend(self.analyzer.take_news());
+            while let Some(news) = self.news.pop_front() {
+                if let Some(item) = self.told_again(news) {
+                    return Ok(Some(item));
+                }
+            }
+            if !self.step()? && !self.has_more() {
+                return Ok(self.nearest.take().map(|(_, finished)| Item::Session(finished)));
+            }
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.analyzer.has_finished() || self.analyzer.has_news()
+    }
+
+    fn first_told(&mut self, finished: Finished) -> Option<Item> {
+        let selected = self.selected(finished)?;
+        if selected.open {
+            self.shown.insert(selected.id);
+        }
+        Some(Item::Session(selected))
+    }
+
+    /// What becomes of news: a session that fits the selection only now is told for the first time.
+    fn told_again(&mut self, news: News) -> Option<Item> {
+        match news {
+            News::Revision(revision) if self.shown.contains(&revision.id) => Some(Item::Revision(revision)),
+            News::Revision(revision) => {
+                if self.nearest.as_ref().is_some_and(|(_, nearest)| nearest.id == revision.id) {
+                    self.nearest = None;
+                }
+                let Revision { id, session, verdict, beside, .. } = *revision;
+                self.first_told(Finished { session, verdict, beside, id, open: true })
+            }
+            News::Settled(id) => {
+                self.shown.remove(&id);
+                None
             }
         }
     }
@@ -151,7 +225,7 @@ impl Feed {
                     continue;
                 }
                 self.finished = !self.analyzer.finish_some();
-                return Ok(!self.finished || self.analyzer.has_finished());
+                return Ok(!self.finished || self.has_more());
             };
             let first = match capture.next_frame() {
                 Ok(Some(frame)) => {
@@ -177,7 +251,7 @@ impl Feed {
                 self.selection = Some(self.select(first)?);
                 return Ok(true);
             }
-            if self.analyzer.has_finished() {
+            if self.has_more() {
                 return Ok(true);
             }
         }

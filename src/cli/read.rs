@@ -1,13 +1,16 @@
 //! `read`: every session of a capture.
 
+use crate::analyze::Finished;
 use crate::base::Limits;
 use crate::cli::args::{Format, ReadArgs};
-use crate::cli::feed::{Feed, quoted};
+use crate::cli::feed::{Feed, Item, quoted};
 use crate::cli::{Console, FOUND, INCOMPLETE, RAN};
+use crate::diagnose::{Revision, Verdict};
 use crate::report::incidents::Incidents;
 use crate::report::table::{self, Overview};
 use crate::report::totals::Tally;
 use crate::report::{Class, csv, json, markdown};
+use crate::session::Session;
 
 /// Runs the command; the exit status.
 pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
@@ -20,13 +23,26 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
     if from_pipe {
         console.out.flush()?;
     }
-    while let Some(finished) = feed.next()? {
-        tally.add(&finished.verdict);
-        if args.all || Class::of(&finished.verdict) != Class::Clean {
-            sink.session(&finished, &feed, console)?;
-            if from_pipe && feed.is_drained() {
-                console.out.flush()?;
+    let listed = |verdict: &Verdict| args.all || Class::of(verdict) != Class::Clean;
+    // Whoever reads line by line is told at once, and told again what changed; all others get it merged.
+    let at_once = args.format == Format::Ndjson && !args.quiet;
+    while let Some(item) = if at_once { feed.next_at_once()? } else { feed.next()?.map(Item::Session) } {
+        let printed = match item {
+            Item::Session(Finished { session, verdict, .. }) => {
+                tally.add(&verdict);
+                listed(&verdict) && sink.session(&session, &verdict, &feed, console)?
             }
+            Item::Revision(revision) => {
+                tally.revise(&revision.was, &revision.verdict);
+                if listed(&revision.was) {
+                    sink.revision(&revision, &feed, console)?
+                } else {
+                    listed(&revision.verdict) && sink.session(&revision.session, &revision.verdict, &feed, console)?
+                }
+            }
+        };
+        if printed && from_pipe && feed.is_drained() {
+            console.out.flush()?;
         }
     }
     sink.end(args, &feed, &tally, console)?;
@@ -80,8 +96,8 @@ impl Sink {
         }
     }
 
-    fn session(&mut self, finished: &crate::analyze::Finished, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<()> {
-        let (session, verdict) = (&finished.session, &finished.verdict);
+    /// Takes a session; `true`.
+    fn session(&mut self, session: &Session, verdict: &Verdict, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<bool> {
         match self {
             Sink::Quiet => {}
             Sink::List(incidents) => incidents.add(session, verdict),
@@ -102,7 +118,18 @@ impl Sink {
                 console.out.write_all(buffer)?;
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes what changed about a session, as a line of its own; `true`.
+    fn revision(&mut self, revision: &Revision, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<bool> {
+        if let Sink::Objects { buffer, .. } = self {
+            buffer.clear();
+            json::revision(buffer, feed.context(), revision);
+            buffer.push(b'\n');
+            console.out.write_all(buffer)?;
+        }
+        Ok(true)
     }
 
     fn end(self, args: &ReadArgs, feed: &Feed, tally: &Tally, console: &mut Console<'_>) -> anyhow::Result<()> {

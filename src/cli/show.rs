@@ -27,13 +27,13 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console<'_>) -> anyhow::Result
         let this = finished.session.tcp_stream;
         fitting += 1;
         if number.is_some() && this == number {
+            // What comes later does not change it any more.
             found = Some(finished);
-            // Nothing that is read later changes it.
             break;
         }
         // Numbers near the one asked for help more than the first ones.
         others.extend(this);
-        others.sort_by_key(|&other| number.map_or(0, |number| number.abs_diff(other)));
+        others.sort_by_key(|&other| number.map_or(other, |number| number.abs_diff(other)));
         others.truncate(NAMED);
         if number.is_none() {
             found = Some(finished);

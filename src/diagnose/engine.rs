@@ -56,7 +56,7 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
-        evidence.push(Citation { at: root.at, from: root.side, fact, what: tell::act(root, session) });
+        evidence.push(Citation { at: root.at, from: root.side, session: None, fact, what: tell::act(root, session) });
     }
     for citation in reading.evidence {
         if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {
@@ -65,10 +65,16 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     }
     if let Some(crossed) = &session.closing.crossed {
         let what = format!("{}; it crossed the other side's close on the wire", tell::act(crossed, session));
-        evidence.push(Citation { at: crossed.at, from: crossed.side, fact: Fact::Saw, what });
+        evidence.push(Citation { at: crossed.at, from: crossed.side, session: None, fact: Fact::Saw, what });
     }
     if evidence.is_empty() {
-        evidence.push(Citation { at: session.last, from: None, fact: Fact::Saw, what: "the session's last packet".to_owned() });
+        evidence.push(Citation {
+            at: session.last,
+            from: None,
+            session: None,
+            fact: Fact::Saw,
+            what: "the session's last packet".to_owned(),
+        });
     }
     evidence.sort_by_key(|citation| (citation.at.file, citation.at.frame));
     let mut told: Vec<ToldReaction> = session

@@ -1,5 +1,6 @@
 //! What a rule is: a cause with its name, its manual and its check.
 
+use crate::diagnose::beside::Beside;
 use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fault, Impact, RuledOut};
 use crate::session::Session;
 
@@ -50,13 +51,15 @@ impl Group {
     }
 }
 
-/// What a rule may know beside the session: facts about the rest of the capture before the session's end.
+/// What a rule may know beside the session: facts about the rest of the capture. Those of later connections come as a second judgement.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The server's port is one on which TLS is expected, or spoke it elsewhere in the capture.
     pub tls_port: bool,
     /// It is one by its number: nothing else is spoken there.
     pub tls_only_port: bool,
+    /// What other connections tell of the session.
+    pub beside: Beside,
 }
 
 /// What a rule makes of a session.

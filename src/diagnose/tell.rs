@@ -61,17 +61,17 @@ pub fn act(act: &Act, session: &Session) -> String {
 
 /// A frame that shows something.
 pub fn saw(at: At, from: Side, what: impl Into<String>) -> Option<Citation> {
-    Some(Citation { at, from: Some(from), fact: Fact::Saw, what: what.into() })
+    Some(Citation { at, from: Some(from), session: None, fact: Fact::Saw, what: what.into() })
 }
 
 /// A frame from which something follows.
 pub fn inferred(at: At, from: Side, what: impl Into<String>) -> Option<Citation> {
-    Some(Citation { at, from: Some(from), fact: Fact::Inferred, what: what.into() })
+    Some(Citation { at, from: Some(from), session: None, fact: Fact::Inferred, what: what.into() })
 }
 
 /// Bytes that should be there.
 pub fn missing(at: At, from: Side, bytes: u64, what: impl Into<String>) -> Option<Citation> {
-    Some(Citation { at, from: Some(from), fact: Fact::Missing(bytes), what: what.into() })
+    Some(Citation { at, from: Some(from), session: None, fact: Fact::Missing(bytes), what: what.into() })
 }
 
 /// The client's ClientHello, cited.

@@ -127,6 +127,8 @@ pub struct Citation {
     pub at: At,
     /// In whose name it came; `None` for a third party (an ICMP error) or for the end of the capture.
     pub from: Option<Side>,
+    /// The number of the session it belongs to, where that is another one.
+    pub session: Option<u32>,
     /// How it is known.
     pub fact: Fact,
     /// What it shows, in words. May hold text from the network: printers escape it.

@@ -1,4 +1,4 @@
-//! The JSON, schema 1: `capture` first, one `session` each, `summary` last. Types of its own, so that the core can change without it.
+//! The JSON, schema 1: `capture` first, one `session` each and `revision`s of them, `summary` last. Types of its own, so that the core can change without it.
 //!
 //! Fields are only ever added. `schema.json` beside this file describes them, and a test keeps it true.
 
@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::analyze::Totals;
 use crate::base::{Endpoint, PerSide, Side, Time};
-use crate::diagnose::{Alternative, Citation, Fact, RuledOut, ToldReaction, Verdict};
+use crate::diagnose::{Alternative, Citation, Fact, Revision, RuledOut, ToldReaction, Verdict};
 use crate::prelude::Story;
 use crate::report::totals::{self, Tally};
 use crate::report::wireshark::Filter;
@@ -81,17 +81,44 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
             impact: verdict.impact.name(),
             fault: verdict.fault.name(),
             cause: verdict.cause,
-            confidence: ConfidenceJson {
-                ending: verdict.ending_confidence.name(),
-                closed_by: verdict.closed_by_confidence.name(),
-                fault: verdict.fault_confidence.name(),
-            },
+            confidence: ConfidenceJson::of(verdict),
             summary: &verdict.summary,
             evidence: Each(&verdict.evidence, context, EvidenceJson::of),
             reactions: Each(&verdict.reactions, context, ReactionJson::of),
             ruled_out: Each(&verdict.ruled_out, context, RuledOutJson::of),
             alternatives: Each(&verdict.alternatives, context, AlternativeJson::of),
             caps: Each(&session.caps, context, |cap, _| cap.name()),
+            wireshark: Shown(Filter::new(session, verdict, context.files.len())),
+        },
+    );
+}
+
+/// Writes a `revision` object: what later connections changed about a session already written.
+pub fn revision(out: &mut Vec<u8>, context: &Context, revision: &Revision) {
+    let (session, verdict, was) = (&*revision.session, &revision.verdict, &revision.was);
+    write(
+        out,
+        &RevisionJson {
+            typ: "revision",
+            schema: SCHEMA,
+            session: session.tcp_stream,
+            tcp_stream: session.tcp_stream,
+            client: session.ends.client.into(),
+            server: session.ends.server.into(),
+            started: Stamp(session.first.time),
+            was: WasJson { fault: was.fault.name(), cause: was.cause, confidence: was.fault_confidence.name() },
+            ending: verdict.ending.name(),
+            closed_by: verdict.closed_by.name(),
+            flagged: verdict.flagged(),
+            impact: verdict.impact.name(),
+            fault: verdict.fault.name(),
+            cause: verdict.cause,
+            confidence: ConfidenceJson::of(verdict),
+            summary: &verdict.summary,
+            evidence: Each(&verdict.evidence, context, EvidenceJson::of),
+            reactions: Each(&verdict.reactions, context, ReactionJson::of),
+            ruled_out: Each(&verdict.ruled_out, context, RuledOutJson::of),
+            alternatives: Each(&verdict.alternatives, context, AlternativeJson::of),
             wireshark: Shown(Filter::new(session, verdict, context.files.len())),
         },
     );
@@ -300,12 +327,57 @@ struct ConfidenceJson {
     fault: &'static str,
 }
 
+impl ConfidenceJson {
+    fn of(verdict: &Verdict) -> ConfidenceJson {
+        ConfidenceJson {
+            ending: verdict.ending_confidence.name(),
+            closed_by: verdict.closed_by_confidence.name(),
+            fault: verdict.fault_confidence.name(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RevisionJson<'a> {
+    #[serde(rename = "type")]
+    typ: &'static str,
+    schema: u32,
+    session: Option<u32>,
+    tcp_stream: Option<u32>,
+    client: EndpointJson,
+    server: EndpointJson,
+    started: Stamp,
+    was: WasJson,
+    ending: &'static str,
+    closed_by: &'static str,
+    flagged: bool,
+    impact: &'static str,
+    fault: &'static str,
+    cause: &'static str,
+    confidence: ConfidenceJson,
+    summary: &'a str,
+    evidence: Each<'a, Citation, EvidenceJson<'a>>,
+    reactions: Each<'a, ToldReaction, ReactionJson<'a>>,
+    ruled_out: Each<'a, RuledOut, RuledOutJson<'a>>,
+    alternatives: Each<'a, Alternative, AlternativeJson<'a>>,
+    wireshark: Shown<Filter<'a>>,
+}
+
+#[derive(Serialize)]
+struct WasJson {
+    fault: &'static str,
+    cause: &'static str,
+    confidence: &'static str,
+}
+
 #[derive(Serialize)]
 struct EvidenceJson<'a> {
     file: &'a str,
     frame: u32,
     time: Stamp,
     from: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u32>,
     kind: &'static str,
     what: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -319,6 +391,7 @@ impl<'a> EvidenceJson<'a> {
             frame: cited.at.frame,
             time: Stamp(cited.at.time),
             from: cited.from.map(Side::name),
+            session: cited.session,
             kind: cited.fact.name(),
             what: &cited.what,
             missing_bytes: match cited.fact {

@@ -103,7 +103,7 @@ mod tests {
         let (session, verdict) = sample::idle_timeout();
         let mut about = About::new(sample::context(), "whohungup evidence '<office>.pcapng' 17");
         about.capture = Some("session.pcapng".to_owned());
-        let text = story_markdown(&Finished { session: Box::new(session), verdict }, None, &about);
+        let text = story_markdown(&sample::finished(session, verdict), None, &about);
         assert!(text.starts_with("## Session 17"), "{text}");
         assert!(text.contains("session.pcapng holds this session alone"), "{text}");
         assert!(text.contains("- **Command**: whohungup evidence '&lt;office&gt;.pcapng' 17"), "{text}");

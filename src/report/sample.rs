@@ -1,5 +1,8 @@
 //! Hand-built sessions and verdicts for the tests of the reports.
 
+use std::sync::Arc;
+
+use crate::analyze::Finished;
 use crate::base::{At, Endpoint, PerSide, Side, Span, Time, Way};
 use crate::diagnose::{Alternative, Citation, Confidence, Fact, Fault, Impact, RuledOut, ToldReaction, Verdict};
 use crate::report::Context;
@@ -18,6 +21,10 @@ pub(crate) fn context() -> Context {
 
 pub(crate) fn at(frame: u32, millis: i64) -> At {
     At::new(START.plus(Span::from_millis(millis)), frame, 0)
+}
+
+pub(crate) fn finished(session: Session, verdict: Verdict) -> Finished {
+    Finished { session: Arc::new(session), verdict, beside: Default::default(), id: 1, open: false }
 }
 
 fn end(ip: &str, port: u16) -> Endpoint {
@@ -80,7 +87,7 @@ fn verdict(session: &Session, fault: Fault, cause: &'static str, summary: &str) 
         cause,
         impact: Impact::Unknown,
         summary: summary.to_owned(),
-        evidence: vec![Citation { at: session.last, from: Some(Side::Server), fact: Fact::Saw, what: "FIN".into() }],
+        evidence: vec![Citation { at: session.last, from: Some(Side::Server), session: None, fact: Fact::Saw, what: "FIN".into() }],
         reactions: Vec::new(),
         ruled_out: Vec::new(),
         alternatives: Vec::new(),
@@ -125,8 +132,20 @@ pub(crate) fn idle_timeout() -> (Session, Verdict) {
         "the server closed without close_notify after 60.0 s of silence with nothing outstanding",
     );
     v.evidence = vec![
-        Citation { at: at(3312, 60_020), from: Some(Side::Server), fact: Fact::Saw, what: "FIN with no close_notify before it".into() },
-        Citation { at: at(2988, 61), from: Some(Side::Server), fact: Fact::Inferred, what: "the last answer was complete".into() },
+        Citation {
+            at: at(3312, 60_020),
+            from: Some(Side::Server),
+            session: None,
+            fact: Fact::Saw,
+            what: "FIN with no close_notify before it".into(),
+        },
+        Citation {
+            at: at(2988, 61),
+            from: Some(Side::Server),
+            session: None,
+            fact: Fact::Inferred,
+            what: "the last answer was complete".into(),
+        },
     ];
     v.reactions = vec![ToldReaction { at: at(3313, 60_021), from: Some(Side::Client), what: "RST".into(), to: at(3312, 60_020) }];
     v.ruled_out = vec![RuledOut { fault: Fault::Network, why: "every byte was acknowledged, nothing was sent again".into() }];

@@ -62,7 +62,8 @@ fn opening(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, rule: Opt
 fn evidence(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, context: &Context) {
     out.push(Block::Heading("How we know".to_owned()));
     for cited in &verdict.evidence {
-        let who = cited.from.map_or(String::new(), |side| format!("{side}: "));
+        let whose = cited.session.map_or(String::new(), |number| format!(" of session {number}"));
+        let who = cited.from.map_or(String::new(), |side| format!("{side}{whose}: "));
         let how = match cited.fact {
             Fact::Saw => String::new(),
             Fact::Inferred => "inferred: ".to_owned(),

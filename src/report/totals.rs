@@ -30,21 +30,34 @@ pub struct Tally {
 impl Tally {
     /// Counts a session.
     pub fn add(&mut self, verdict: &Verdict) {
-        self.selected += 1;
-        *self.causes.entry(verdict.cause).or_default() += 1;
+        self.count(verdict, 1);
+    }
+
+    /// Counts a session anew whose verdict was changed.
+    pub fn revise(&mut self, was: &Verdict, is: &Verdict) {
+        self.count(was, -1);
+        self.count(is, 1);
+        self.causes.retain(|_, sessions| *sessions > 0);
+    }
+
+    fn count(&mut self, verdict: &Verdict, by: i64) {
+        let add = |count: &mut u64| *count = count.saturating_add_signed(by);
+        add(&mut self.selected);
+        add(self.causes.entry(verdict.cause).or_default());
         let class = super::Class::of(verdict);
-        self.flagged += u64::from(verdict.flagged());
+        if verdict.flagged() {
+            add(&mut self.flagged);
+        }
         if class == super::Class::Clean {
-            match verdict.ending {
-                Ending::Open => self.open += 1,
-                Ending::Unseen => self.unseen += 1,
-                _ => self.clean += 1,
-            }
-            return;
+            return add(match verdict.ending {
+                Ending::Open => &mut self.open,
+                Ending::Unseen => &mut self.unseen,
+                _ => &mut self.clean,
+            });
         }
         let slot = Fault::ALL.iter().zip(&mut self.by_fault).find(|(fault, _)| **fault == verdict.fault);
         if let Some((_, count)) = slot {
-            *count += 1;
+            add(count);
         }
     }
 
@@ -153,6 +166,18 @@ mod tests {
         assert_eq!((of(Fault::Server), of(Fault::None), of(Fault::Client)), (Some(2), Some(1), Some(0)));
         assert_eq!((tally.selected, tally.flagged, tally.clean, tally.found()), (4, 3, 1, 2));
         assert_eq!(tally.causes.get("server-closed-in-handshake"), Some(&2));
+    }
+
+    #[test]
+    fn a_revised_session_is_counted_once_and_as_it_is_now() {
+        let (mut tally, mut as_now) = (Tally::default(), Tally::default());
+        let ((_, was), (_, is), (_, clean)) = (sample::refused_hello(1, 0), sample::idle_timeout(), sample::clean(3));
+        tally.add(&was);
+        tally.add(&clean);
+        tally.revise(&was, &is);
+        as_now.add(&is);
+        as_now.add(&clean);
+        assert_eq!(format!("{tally:?}"), format!("{as_now:?}"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<'a> Filter<'a> {
 impl fmt::Display for Filter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file();
-        self.session_only().fmt(f)?;
+        self.streams(f)?;
         let mut first = true;
         let mut previous = 0;
         // Citations come in the order of the argument; a filter wants each frame once, and few enough to sort by repeated search.
@@ -59,8 +59,29 @@ impl fmt::Display for Filter<'_> {
 }
 
 impl Filter<'_> {
+    /// The session, and those others whose frames are cited.
+    fn streams(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = || self.verdict.evidence.iter().filter_map(|cited| cited.session);
+        let Some(own) = self.session.tcp_stream.filter(|_| self.one_file && others().next().is_some()) else {
+            return write!(f, "{}", self.session_only());
+        };
+        write!(f, "tcp.stream in {{{own}")?;
+        let mut previous = None;
+        while let Some(next) = others().filter(|&other| previous.is_none_or(|previous| other > previous) && other != own).min() {
+            write!(f, ", {next}")?;
+            previous = Some(next);
+        }
+        f.write_str("}")
+    }
+
+    /// The frames to show. Where the session is named by its addresses, those of other sessions are not among them.
     fn cited(&self, file: u16) -> impl Iterator<Item = u32> {
-        self.verdict.evidence.iter().filter(move |cited| cited.at.file == file).map(|cited| cited.at.frame)
+        let by_number = self.one_file && self.session.tcp_stream.is_some();
+        self.verdict
+            .evidence
+            .iter()
+            .filter(move |cited| cited.at.file == file && (by_number || cited.session.is_none()))
+            .map(|cited| cited.at.frame)
     }
 }
 
@@ -94,6 +115,16 @@ mod tests {
         let again = verdict.evidence[0].clone();
         verdict.evidence.push(again);
         assert_eq!(Filter::new(&session, &verdict, 1).to_string(), "tcp.stream eq 17 && frame.number in {2988, 3312}");
+    }
+
+    #[test]
+    fn frames_of_other_sessions_are_shown_with_their_streams() {
+        let (session, mut verdict) = sample::idle_timeout();
+        let mut other = verdict.evidence[0].clone();
+        (other.session, other.at.frame) = (Some(21), 3400);
+        verdict.evidence.extend([other.clone(), other]);
+        assert_eq!(Filter::new(&session, &verdict, 1).to_string(), "tcp.stream in {17, 21} && frame.number in {2988, 3312, 3400}");
+        assert!(Filter::new(&session, &verdict, 2).to_string().ends_with("&& frame.number in {2988, 3312}"));
     }
 
     #[test]

@@ -145,6 +145,8 @@ pub struct SideFacts {
     pub gaps: Vec<(At, u64, GapReason)>,
     /// Most common TTL or hop limit of its packets.
     pub ttl: Option<u8>,
+    /// The MAC address its packets come from here: its own, or that of the router behind which it is.
+    pub mac: Option<[u8; 6]>,
     /// Whether it was sent by the capturing host, where that is known.
     pub local: Option<bool>,
     /// The first bytes it sent, where they were not TLS (at most 160, raw).

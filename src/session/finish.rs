@@ -199,6 +199,7 @@ impl Flow {
             window_closed: half.window_closed(),
             gaps: self.gaps(way).to_vec(),
             ttl: half.sender().ttl().map(|(ttl, _)| ttl),
+            mac: half.sender().mac(),
             local: half.sender().local(),
             plain: plain.map(|plain| plain.bytes.clone()),
             plain_at: plain.map(|plain| plain.at),

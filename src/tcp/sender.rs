@@ -64,6 +64,11 @@ impl Sender {
         }
     }
 
+    /// The MAC address its packets come from, where the link layer has one.
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        self.mac
+    }
+
     /// Whether the capturing host is this side, where the link layer says so.
     pub fn local(&self) -> Option<bool> {
         self.outgoing

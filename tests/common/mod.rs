@@ -11,7 +11,7 @@ pub mod transform;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use whohungup::analyze::{Analyzer, Finished, Options, Totals};
+use whohungup::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use whohungup::base::{At, Frame, LinkType, Time};
 use whohungup::capture::CaptureFile;
 
@@ -96,7 +96,14 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
         });
     }
     analyzer.finish();
-    (in_order(analyzer.take()), analyzer.totals().clone())
+    (in_order(settled(&mut analyzer)), analyzer.totals().clone())
+}
+
+/// What `analyzer` found, with the verdicts that are final once it has finished.
+pub fn settled(analyzer: &mut Analyzer) -> Vec<Finished> {
+    let mut settling = Settling::default();
+    settling.take_from(analyzer);
+    std::iter::from_fn(|| settling.next_settled()).collect()
 }
 
 /// By first frame.

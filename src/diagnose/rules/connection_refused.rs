@@ -55,12 +55,13 @@
 //! - RFC 9293 sections 3.5.2 and 3.10.7.1 (reset for a connection that does not exist).
 //! - nftables wiki: reject statement; iptables-extensions(8): REJECT.
 
-use crate::base::Side;
+use crate::base::{At, Side, Span};
+use crate::diagnose::beside::Served;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Rst, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -73,10 +74,13 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Reading> {
     let rst = common::refusal(session)?;
     let syn = session.opening.syn?;
     let took = rst.at.time.since(session.opening.last_syn.unwrap_or(syn).time);
+    if let Some(served) = context.beside.served.filter(|served| served.ttl == rst.ttl) {
+        return Some(gone(session, rst, syn, took, &served));
+    }
     Some(
         Reading::new(
             Fault::Undetermined,
@@ -100,4 +104,37 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         ))
         .advise("Compare the RST's TTL and delay with those of a connection to the same host that works: a nearer sender is a firewall."),
     )
+}
+
+/// The same port served other connections, over as many hops as the refusal came: it is the host that refuses.
+fn gone(session: &Session, rst: &Rst, syn: At, took: Span, served: &Served) -> Reading {
+    let when = if served.spoke.at < rst.at { "until" } else { "at" };
+    Reading::new(
+        Fault::Server,
+        Confidence::Likely,
+        Impact::SessionFailed,
+        format!(
+            "the connection was refused after {}: nothing listened on that port, although it served {} {when} {}",
+            tell::span(took),
+            served.spoke.name(),
+            tell::clock(served.spoke.at)
+        ),
+    )
+    .cite(tell::saw(syn, Side::Client, "SYN"))
+    .cite(tell::saw(rst.at, Side::Server, format!("RST in answer to the SYN, TTL {}", rst.ttl)))
+    .cite(served.spoke.saw(Side::Server, format!("the same port serves another session, with the same TTL {}", served.ttl)))
+    .rule_out(Fault::Client, "it asked where others were served")
+    .rule_out(Fault::Network, "the answer came back over as many hops as the server's other packets")
+    .or(
+        Fault::Proxy,
+        "firewall-rejected",
+        "a rule on the server's host that began to reject, or a box as far away as the server, looks the same",
+        tell::capture_at(session, Side::Server),
+    )
+    .advise(format!(
+        "Look why the service stopped at {}: its own log, journalctl, a deployment; and whether it listens again: ss -ltn 'sport = :{}' on {}.",
+        tell::clock(rst.at),
+        session.ends.server.port,
+        session.ends.server.ip
+    ))
 }

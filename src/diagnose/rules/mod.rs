@@ -28,6 +28,7 @@ pub mod injected_reset;
 pub mod keepalive_race;
 pub mod large_client_hello_dropped;
 pub mod middlebox_idle_timeout;
+pub mod parallel_attempt;
 pub mod path_black_hole;
 pub mod path_mtu_black_hole;
 pub mod probe;
@@ -41,6 +42,7 @@ pub mod server_closed_in_handshake;
 pub mod server_closed_without_close_notify;
 pub mod server_idle_timeout;
 pub mod server_not_tls;
+pub mod server_process_died;
 pub mod server_reset;
 pub mod server_reset_in_handshake;
 pub mod server_truncated_record;
@@ -61,6 +63,7 @@ pub static ALL: &[&Rule] = &[
     &client_closed_without_close_notify::RULE,
     &client_aborted_transfer::RULE,
     &probe::RULE,
+    &parallel_attempt::RULE,
     &keepalive_race::RULE,
     &still_open::RULE,
     &capture_incomplete::RULE,
@@ -94,6 +97,7 @@ pub static ALL: &[&Rule] = &[
     &server_idle_timeout::RULE,
     &client_gave_up_waiting::RULE,
     &server_truncated_record::RULE,
+    &server_process_died::RULE,
     &server_reset::RULE,
     &client_truncated_record::RULE,
     &client_reset::RULE,

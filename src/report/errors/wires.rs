@@ -23,6 +23,7 @@ impl Wire {
                 causes: &[
                     ("connection-refused", "nothing listens on that port, or a firewall rejects in the host's name"),
                     ("firewall-rejected", "an ICMP error of a firewall is reported the same way"),
+                    ("server-process-died", "sessions of that server broke off just before: its process has ended"),
                 ],
                 look: "the RST's TTL and delay against other connections of the same host; the port in the client's settings",
             },
@@ -90,6 +91,7 @@ impl Wire {
                         "server-closed-without-close-notify",
                         "it closed while a request was open, or its process died: kernels close with a FIN for it",
                     ),
+                    ("server-process-died", "other sessions ended in the same moment, or new connections were refused right after"),
                     ("keepalive-race", "a pooled connection: its idle close crossed the new request"),
                     ("server-idle-timeout", "a timer closed an idle connection, and the client noticed at its next use"),
                     ("server-truncated-record", "the FIN came in the middle of a record"),
@@ -110,6 +112,7 @@ impl Wire {
                 what: "an established session was reset",
                 causes: &[
                     ("server-reset", "the server aborted, closed with the request unread, or its process is gone"),
+                    ("server-process-died", "new connections were refused right after: its process has ended"),
                     ("keepalive-race", "the server had closed the idle connection, and its RST answers the new request"),
                     ("middlebox-idle-timeout", "a firewall or load balancer forgot the idle connection and resets what comes"),
                     ("injected-reset", "a box between reset it in an endpoint's name"),
@@ -126,6 +129,7 @@ impl Wire {
                         "server-closed-without-close-notify",
                         "the FIN came between two records, with no close_notify: a crash, a kill, a limit",
                     ),
+                    ("server-process-died", "and all its sessions ended so, or new connections were refused right after"),
                     ("zero-window-stall", "the client had stopped reading, and the server gave up"),
                     ("clean-close", "with a close_notify: TLS is sound, the application sent less than it announced"),
                 ],
@@ -232,7 +236,8 @@ impl Wire {
             Wire::ClientLeftInHandshake => Meaning {
                 what: "the client closed before the handshake was complete",
                 causes: &[
-                    ("probe", "it connected and closed without a byte: a health check, a scan, a browser's spare connection"),
+                    ("probe", "it connected and closed without a byte: a health check, a scan"),
+                    ("parallel-attempt", "a spare connection: the client opened several and used another one"),
                     ("client-closed-in-handshake", "it closed without an alert; right after the certificate it probably did not accept it"),
                     ("certificate-untrusted", "it does not trust the server's certificate, and said so in an alert or not at all"),
                     ("client-reset-in-handshake", "it reset"),

@@ -246,7 +246,7 @@ mod tests {
     use crate::report::sample;
 
     fn entry((session, verdict): (crate::session::Session, crate::diagnose::Verdict)) -> IndexEntry {
-        IndexEntry::new(&Finished { session: Box::new(session), verdict }, "17/report.html")
+        IndexEntry::new(&sample::finished(session, verdict), "17/report.html")
     }
 
     #[test]

@@ -37,7 +37,7 @@ mod tests {
         about.capture = Some("session.pcapng".into());
         about.notes = vec!["Application data was zeroed.".into()];
         let rule = rules::find(verdict.cause);
-        page(&Finished { session: Box::new(session), verdict }, rule, &about)
+        page(&sample::finished(session, verdict), rule, &about)
     }
 
     #[test]

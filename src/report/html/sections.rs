@@ -202,7 +202,11 @@ impl Row {
             Fact::Inferred => ("◐", "inferred".to_owned()),
             Fact::Missing(bytes) => ("○", format!("missing, {} unseen", count(bytes, "byte", "bytes"))),
         };
-        Row { at: cited.at, from: cited.from.map_or("", Side::name), sign, known, what: shown(&cited.what) }
+        let what = match cited.session {
+            Some(number) => format!("Session {number}: {}", shown(&cited.what)),
+            None => shown(&cited.what),
+        };
+        Row { at: cited.at, from: cited.from.map_or("", Side::name), sign, known, what }
     }
 }
 

@@ -42,12 +42,39 @@ fn the_schema_is_true() {
     bare.0.tls = crate::session::TlsFacts::default();
     bare.1.evidence[0].fact = Fact::Missing(1448);
     valid(&session_json(&bare));
+    valid(&revised());
     let mut tally = Tally::default();
     tally.add(&sample::idle_timeout().1);
     let mut totals = Totals { limits_reached: vec![("connections", 3)], ..Totals::default() };
     totals.skipped.insert(crate::decode::Skip::Malformed, 3);
     valid(&written(|out| summary(out, &tally, &totals, &["cut short".into()])));
     valid(&written(|out| summary(out, &Tally::default(), &Totals::default(), &[])));
+}
+
+/// A session that another one tells more of.
+fn revised() -> Value {
+    let (session, was) = sample::refused_hello(3, 0);
+    let mut verdict = was.clone();
+    verdict.cause = "server-process-died";
+    verdict.evidence.push(Citation { session: Some(9), ..was.evidence[0].clone() });
+    let told = Revision { id: 1, session: std::sync::Arc::new(session), verdict, beside: Default::default(), was };
+    written(|out| revision(out, &sample::context(), &told))
+}
+
+#[test]
+fn a_revision_names_its_session_what_was_said_and_what_is() {
+    let value = revised();
+    for (pointer, expected) in [
+        ("/type", Value::from("revision")),
+        ("/session", 3.into()),
+        ("/was/cause", "server-closed-in-handshake".into()),
+        ("/cause", "server-process-died".into()),
+        ("/evidence/0/session", Value::Null),
+        ("/evidence/1/session", 9.into()),
+        ("/wireshark", "tcp.stream in {3, 9} && frame.number in {108}".into()),
+    ] {
+        assert_eq!(value.pointer(pointer).unwrap_or(&Value::Null), &expected, "{pointer}");
+    }
 }
 
 #[test]

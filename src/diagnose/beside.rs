@@ -1,0 +1,70 @@
+//! What other connections of the capture tell of a session: facts for rules, each with the frame that shows it.
+
+use crate::base::{At, Side, Span};
+use crate::diagnose::verdict::{Citation, Fact};
+
+/// What is known beside a session. Each fact is there only where it can matter to that session.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The connection that its client used in its stead.
+    pub winner: Option<Winner>,
+    /// What happened to its server when it ended.
+    pub fall: Option<Fall>,
+    /// Its server's port answered on other connections, although not on this one.
+    pub served: Option<Served>,
+}
+
+/// A frame of another session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// The frame.
+    pub at: At,
+    /// That session's number.
+    pub session: Option<u32>,
+}
+
+/// A connection that began together with this one, and was used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Winner {
+    /// Its first packet.
+    pub began: Elsewhere,
+    /// How long after this one it began (negative: before).
+    pub after: Span,
+    /// It went to another address of the other IP version: known by the client's hardware address, not by a name.
+    pub other_family: bool,
+}
+
+/// Signs that a server's process ended, all at the moment this session did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fall {
+    /// Sessions that it ended unannounced in that moment, this one among them.
+    pub together: u32,
+    /// From how many client addresses these were.
+    pub clients: u32,
+    /// A SYN that was refused right after, with nothing in between that the server still answered.
+    pub refused: Option<Elsewhere>,
+    /// How long after the end that SYN was sent.
+    pub refused_after: Span,
+}
+
+/// A session that a server's port did serve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Served {
+    /// The last time it spoke there.
+    pub spoke: Elsewhere,
+    /// TTL or hop limit of its packets.
+    pub ttl: u8,
+}
+
+impl Elsewhere {
+    /// The frame, cited. Where its session has no number nothing could point at it.
+    pub fn saw(&self, from: Side, what: impl Into<String>) -> Option<Citation> {
+        self.session?;
+        Some(Citation { at: self.at, from: Some(from), session: self.session, fact: Fact::Saw, what: what.into() })
+    }
+
+    /// `session 17`, or `another session`.
+    pub fn name(&self) -> String {
+        self.session.map_or_else(|| "another session".to_owned(), |number| format!("session {number}"))
+    }
+}

@@ -1,0 +1,188 @@
+//! The sessions of a capture in each other's company: what one tells of another, and whose verdict that changes.
+//!
+//! Bounded, and in one pass: of most sessions a few words are remembered, of those whose verdict later ones may change the session itself.
+
+mod bounded;
+mod races;
+mod servers;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::base::{Endpoint, Time};
+use crate::diagnose::beside::Beside;
+use crate::diagnose::company::races::{Party, Races};
+use crate::diagnose::company::servers::{Alive, Servers};
+use crate::diagnose::verdict::Verdict;
+use crate::session::Session;
+
+/// How often the verdict on one session may be reconsidered.
+const PATIENCE: u8 = 8;
+
+/// A verdict that later connections changed.
+#[derive(Clone, Debug)]
+pub struct Revision {
+    /// Which session: as its [`Told::id`] said.
+    pub id: u64,
+    /// That session.
+    pub session: Arc<Session>,
+    /// The verdict now.
+    pub verdict: Verdict,
+    /// What other connections told by now.
+    pub beside: Beside,
+    /// The verdict that it replaces.
+    pub was: Verdict,
+}
+
+/// What becomes known after a session was judged.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Later connections changed a verdict.
+    Revision(Box<Revision>),
+    /// The verdict on that session will not change any more.
+    Settled(u64),
+}
+
+/// A session, judged.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What revisions of it will call it.
+    pub id: u64,
+    /// The verdict so far.
+    pub verdict: Verdict,
+    /// What other connections told of it so far.
+    pub beside: Beside,
+    /// Whether later connections may change it. If so, [`News::Settled`] says when that is over.
+    pub open: bool,
+}
+
+/// What later sessions may tell of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    /// A connection that was used in its stead.
+    Race(Party),
+    /// Its server.
+    Server(Endpoint),
+}
+
+/// A session whose verdict may still change.
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    session: Arc<Session>,
+    topics: Vec<Topic>,
+    verdict: Verdict,
+    tries: u8,
+}
+
+/// Judges a session by itself and by what other connections tell of it.
+type Judge<'a> = &'a dyn Fn(&Session, &Beside) -> Verdict;
+
+/// The memory of the sessions met so far.
+#[derive(Debug)]
+pub struct Company {
+    races: Races,
+    servers: Servers,
+    waiting: VecDeque<Waiting>,
+    /// The most that may wait.
+    most: usize,
+    met: u64,
+    news: Vec<News>,
+}
+
+impl Company {
+    /// Nobody met yet. `most` sessions are held whose verdict may still change.
+    pub fn new(most: usize) -> Company {
+        Company { races: Races::new(), servers: Servers::new(), waiting: VecDeque::new(), most, met: 0, news: Vec::new() }
+    }
+
+    /// Judges a session in the light of those before it, and those before it again where it sheds light on them.
+    ///
+    /// `judge` gives the verdict; `alive` tells whether a connection of a server that is still followed came up before a time and was not closed by the server.
+    pub fn meet(&mut self, session: &Arc<Session>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
+        self.met += 1;
+        let id = self.met;
+        let mut touched: Vec<(Topic, Time, Time)> = Vec::new();
+        touched.extend(self.races.learn(session).into_iter().map(|(party, from, to)| (Topic::Race(party), from, to)));
+        touched.extend(self.servers.learn(session).map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
+        let beside = self.beside(session, alive);
+        let verdict = judge(session, &beside);
+        self.reconsider(&touched, judge, alive);
+        let topics = self.topics(session, &verdict);
+        let open = !topics.is_empty() && self.most > 0;
+        if open {
+            if self.waiting.len() >= self.most
+                && let Some(oldest) = self.waiting.pop_front()
+            {
+                self.news.push(News::Settled(oldest.id));
+            }
+            self.waiting.push_back(Waiting { id, session: Arc::clone(session), topics, verdict: verdict.clone(), tries: 0 });
+        }
+        Told { id, verdict, beside, open }
+    }
+
+    /// What has become known since the last call.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Whether there is any.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// No session will come any more.
+    pub fn part(&mut self) {
+        self.news.extend(self.waiting.drain(..).map(|waiting| News::Settled(waiting.id)));
+    }
+
+    fn beside(&self, session: &Session, alive: Alive<'_>) -> Beside {
+        Beside { winner: self.races.winner(session), fall: self.servers.fall(session, alive), served: self.servers.served(session) }
+    }
+
+    /// What later sessions may tell of `session`.
+    fn topics(&self, session: &Session, verdict: &Verdict) -> Vec<Topic> {
+        let mut topics = Vec::new();
+        if verdict.cause != "parallel-attempt" {
+            topics.extend(self.races.rivals(session).into_iter().map(Topic::Race));
+        }
+        if verdict.cause != "server-process-died" && Servers::concerns(session) {
+            topics.push(Topic::Server(session.ends.server));
+        }
+        topics
+    }
+
+    /// Judges those again that something new was learned about.
+    fn reconsider(&mut self, touched: &[(Topic, Time, Time)], judge: Judge<'_>, alive: Alive<'_>) {
+        if touched.is_empty() || self.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for one in &mut waiting {
+            let concerned = touched.iter().any(|(topic, from, to)| {
+                let when = match topic {
+                    Topic::Race(_) => one.session.first.time,
+                    Topic::Server(_) => one.session.root().map_or(one.session.last, |root| root.at).time,
+                };
+                one.topics.contains(topic) && *from <= when && when <= *to
+            });
+            if !concerned || one.tries >= PATIENCE {
+                continue;
+            }
+            one.tries += 1;
+            let beside = self.beside(&one.session, alive);
+            let verdict = judge(&one.session, &beside);
+            if (verdict.fault, verdict.cause, verdict.fault_confidence)
+                == (one.verdict.fault, one.verdict.cause, one.verdict.fault_confidence)
+            {
+                continue;
+            }
+            let was = std::mem::replace(&mut one.verdict, verdict.clone());
+            self.news.push(News::Revision(Box::new(Revision { id: one.id, session: Arc::clone(&one.session), verdict, beside, was })));
+        }
+        self.waiting = waiting;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! What sessions tell of each other, and what they must not.
+
+use super::*;
+use crate::base::{At, Side, Span};
+use crate::diagnose::{Context, Fault, judge};
+use crate::report::sample;
+use crate::session::{Act, ActKind, Closing, Ending, Fin, Opening, Phase, Rst, RstKind};
+
+fn judged(session: &Session, beside: &Beside) -> Verdict {
+    judge(session, &Context { tls_port: true, tls_only_port: true, beside: beside.clone() })
+}
+
+fn nobody(_: Endpoint, _: Time) -> bool {
+    false
+}
+
+/// A finished exchange that the client closed politely: begun after so many milliseconds.
+fn used(stream: u32, millis: i64) -> Session {
+    let (mut session, _) = sample::clean(stream);
+    session.first = at(stream, 0, millis);
+    session.opening = opening(stream, millis);
+    session.last = at(stream, 9, millis + 900);
+    session.sides.server.ttl = Some(62);
+    session.sides.server.last_data = Some(at(stream, 8, millis + 800));
+    session.closing = closed(Side::Client, at(stream, 9, millis + 900), ActKind::Fin);
+    session
+}
+
+/// A connection on which the client asked nothing, closed after half a second.
+fn spare(stream: u32, millis: i64) -> Session {
+    let mut session = used(stream, millis);
+    session.sides.client.app_records = 0;
+    session.ending = Ending::Fin;
+    session.closing = closed(Side::Client, at(stream, 9, millis + 500), ActKind::Fin);
+    session
+}
+
+/// A session whose server closed it bare while a request was unanswered.
+fn broken(stream: u32, millis: i64) -> Session {
+    let mut session = used(stream, millis);
+    let end = at(stream, 9, millis + 1_000);
+    session.ending = Ending::Fin;
+    session.closing = closed(Side::Server, end, ActKind::Fin);
+    session.last = end;
+    session.sides.client.at_close.last = Some(at(stream, 8, millis + 990));
+    session.sides.client.at_close.longest = 200;
+    session.sides.client.last_data = session.sides.client.at_close.last;
+    session.sides.server.last_data = Some(at(stream, 7, millis + 700));
+    let fin = Fin { at: end, offset: 0, knew: 0, acknowledged_after: 0, acked: true, peer_sent: 0, peer_app_records: 0 };
+    session.sides.server.fin = Some(fin);
+    session
+}
+
+/// A SYN that was refused over as many hops as the server's packets come.
+fn refused(stream: u32, millis: i64) -> Session {
+    let mut session = used(stream, millis);
+    session.phase = Phase::Connecting;
+    session.ending = Ending::NoConnection;
+    session.tls = Default::default();
+    session.sides.server = Default::default();
+    session.sides.client.app_records = 0;
+    session.opening = Opening { syn_ack: None, established: None, ..opening(stream, millis) };
+    session.closing = closed(Side::Server, at(stream, 1, millis + 12), ActKind::Rst(Box::new(refusal(at(stream, 1, millis + 12)))));
+    session
+}
+
+fn refusal(at: At) -> Rst {
+    Rst {
+        at,
+        kind: RstKind::Refusal,
+        seq: 0,
+        ack: Some(1),
+        window: 0,
+        ttl: 62,
+        ip_id: Some(0),
+        timestamps: false,
+        payload: 0,
+        usual_ttl: None,
+        usual_timestamps: false,
+        other_mac: false,
+        trigger: None,
+        outlived_by: None,
+        survived_by: None,
+        peer_app_records: 0,
+        after_own_close: false,
+        peer_unacked: 0,
+        stepping: false,
+        seq_offset: 0,
+        after_peer: None,
+    }
+}
+
+fn at(stream: u32, frame: u32, millis: i64) -> At {
+    sample::at(stream * 10 + frame, millis)
+}
+
+fn opening(stream: u32, millis: i64) -> Opening {
+    let up = Some(at(stream, 2, millis + 13));
+    let syn = Some(at(stream, 0, millis));
+    Opening { syn, syns: 1, last_syn: syn, syn_ack: Some(at(stream, 1, millis + 12)), established: up, server_rtt: None, client_rtt: None }
+}
+
+fn closed(side: Side, at: At, what: ActKind) -> Closing {
+    Closing { root: Some(Act { at, side: Some(side), what, offset: None, knew: None }), ..Closing::default() }
+}
+
+/// The final cause and fault of each, in the order met.
+fn told(sessions: Vec<Session>) -> Vec<(&'static str, Fault)> {
+    told_while(sessions, &nobody)
+}
+
+fn told_while(sessions: Vec<Session>, alive: &dyn Fn(Endpoint, Time) -> bool) -> Vec<(&'static str, Fault)> {
+    let mut company = Company::new(64);
+    let mut verdicts: Vec<Verdict> = sessions.into_iter().map(|session| company.meet(&Arc::new(session), &judged, alive).verdict).collect();
+    for news in company.take_news() {
+        if let News::Revision(revision) = news {
+            let place = &mut verdicts[revision.id as usize - 1];
+            assert_eq!((place.cause, place.fault), (revision.was.cause, revision.was.fault), "what it was is what was told");
+            *place = revision.verdict;
+        }
+    }
+    verdicts.iter().map(|verdict| (verdict.cause, verdict.fault)).collect()
+}
+
+fn causes(sessions: Vec<Session>) -> Vec<&'static str> {
+    told(sessions).into_iter().map(|(cause, _)| cause).collect()
+}
+
+#[test]
+fn a_spare_connection_is_told_by_its_sibling_whichever_ends_first() {
+    assert_eq!(causes(vec![spare(1, 0), used(2, 50)]), ["parallel-attempt", "clean-close"]);
+    assert_eq!(causes(vec![used(2, 50), spare(1, 0)]), ["clean-close", "parallel-attempt"]);
+}
+
+#[test]
+fn no_sibling_no_race() {
+    let elsewhere = |change: fn(&mut Session)| {
+        let mut other = used(2, 50);
+        change(&mut other);
+        causes(vec![spare(1, 0), other])[0]
+    };
+    assert_eq!(elsewhere(|_| {}), "parallel-attempt");
+    assert_eq!(elsewhere(|other| other.ends.client.ip = "10.0.0.99".parse().unwrap()), "probe");
+    assert_eq!(elsewhere(|other| other.tls.client_hello = None), "probe", "another name");
+    assert_eq!(elsewhere(|other| other.sides.server.app_records = 0), "probe", "it was not served either");
+    assert_eq!(causes(vec![spare(1, 0), used(2, 400)])[0], "probe", "too late for the same attempt");
+    assert_eq!(causes(vec![spare(1, 0), spare(2, 50)]), ["probe", "probe"]);
+    // Dropped before the other one was up: that cannot be why.
+    let mut early = spare(1, 0);
+    early.closing = closed(Side::Client, at(1, 9, 30), ActKind::Fin);
+    assert_eq!(causes(vec![early, used(2, 50)])[0], "probe");
+}
+
+#[test]
+fn the_other_ip_version_is_known_by_the_hardware_address() {
+    let host = |mut session: Session, mac: u8, ip: &str| {
+        session.sides.client.mac = Some([2, 0, 0, 0, 0, mac]);
+        session.ends.client.ip = ip.parse().unwrap();
+        session
+    };
+    let unanswered = || {
+        let mut six = refused(1, 0);
+        six.closing = closed(Side::Client, at(1, 0, 0), ActKind::Unanswered { retransmissions: 0 });
+        six.ends.server.ip = "2001:db8::7".parse().unwrap();
+        host(six, 1, "2001:db8::12")
+    };
+    let four = || host(used(2, 250), 1, "10.0.0.12");
+    assert_eq!(causes(vec![four(), unanswered()])[1], "parallel-attempt");
+    assert_eq!(causes(vec![unanswered(), four()])[0], "parallel-attempt");
+    assert_eq!(causes(vec![host(used(2, 250), 9, "10.0.0.12"), unanswered()])[1], "connection-timeout", "another host");
+    assert_eq!(causes(vec![host(used(2, 20), 1, "10.0.0.12"), unanswered()])[1], "connection-timeout", "not for want of an answer");
+    // Behind a router every host has its address.
+    let neighbour = host(used(3, 5_000), 1, "10.0.0.13");
+    assert_eq!(causes(vec![neighbour, four(), unanswered()])[2], "connection-timeout");
+    let mut insisting = unanswered();
+    insisting.opening.syns = 2;
+    assert_eq!(causes(vec![four(), insisting])[1], "connection-timeout");
+}
+
+#[test]
+fn a_refusal_right_after_tells_of_the_server_s_end() {
+    let both = [("server-process-died", Fault::Server), ("connection-refused", Fault::Server)];
+    assert_eq!(told(vec![broken(1, 0), refused(2, 1_300)]), both);
+    assert_eq!(told(vec![refused(2, 1_300), broken(1, 0)]), [both[1], both[0]]);
+}
+
+#[test]
+fn a_server_that_still_answers_has_not_died() {
+    let alone = "server-closed-without-close-notify";
+    assert_eq!(causes(vec![broken(1, 0)]), [alone]);
+    assert_eq!(causes(vec![broken(1, 0), refused(2, 500)])[0], alone, "refused before");
+    assert_eq!(causes(vec![broken(1, 0), refused(2, 11_500)])[0], alone, "refused long after");
+    assert_eq!(causes(vec![used(3, 1_200), broken(1, 0), refused(2, 2_500)])[1], alone, "served in between");
+    assert_eq!(told_while(vec![broken(1, 0), refused(2, 1_300)], &|_, _| true)[0].0, alone, "another one goes on");
+    let mut nearer = refused(2, 1_300);
+    let mut rst = refusal(at(2, 1, 1_312));
+    rst.ttl = 64;
+    nearer.closing = closed(Side::Server, rst.at, ActKind::Rst(Box::new(rst)));
+    assert_eq!(
+        told(vec![broken(1, 0), nearer]),
+        [(alone, Fault::Server), ("connection-refused", Fault::Undetermined)],
+        "a nearer box refused"
+    );
+    let mut elsewhere = refused(2, 1_300);
+    elsewhere.ends.server.port = 8443;
+    assert_eq!(causes(vec![broken(1, 0), elsewhere])[0], alone);
+}
+
+#[test]
+fn sessions_of_several_clients_broken_off_in_one_moment_tell_of_it_too() {
+    let of = |stream: u32, millis: i64, client: &str| {
+        let mut session = broken(stream, millis);
+        session.ends.client.ip = client.parse().unwrap();
+        session
+    };
+    let died = causes(vec![of(1, 0, "10.0.0.1"), of(2, 20, "10.0.0.2"), of(3, 40, "10.0.0.2")]);
+    assert_eq!(died, ["server-process-died"; 3]);
+    let one_client = causes(vec![of(1, 0, "10.0.0.1"), of(2, 20, "10.0.0.1"), of(3, 40, "10.0.0.1")]);
+    assert_eq!(one_client, ["server-closed-without-close-notify"; 3]);
+    let apart = causes(vec![of(1, 0, "10.0.0.1"), of(2, 2_000, "10.0.0.2"), of(3, 4_000, "10.0.0.2")]);
+    assert_eq!(apart, ["server-closed-without-close-notify"; 3]);
+}
+
+#[test]
+fn no_more_wait_than_may_and_each_is_settled_once() {
+    let mut company = Company::new(2);
+    let mut settled = Vec::new();
+    for stream in 1..=5 {
+        let told = company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), &judged, &nobody);
+        assert!(told.open);
+        settled.extend(company.take_news());
+        assert!(company.waiting.len() <= 2);
+    }
+    assert!(!company.meet(&Arc::new(used(9, 90_000)), &judged, &nobody).open);
+    company.part();
+    settled.extend(company.take_news());
+    let ids: Vec<u64> = settled.iter().map(|news| if let News::Settled(id) = news { *id } else { 0 }).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn memory_of_servers_does_not_grow_with_their_sessions() {
+    let mut servers = Servers::new();
+    for stream in 0..200 {
+        servers.learn(&broken(stream, i64::from(stream) * 100));
+        servers.learn(&refused(stream, i64::from(stream) * 100));
+    }
+    let end = broken(199, 19_900);
+    assert!(servers.fall(&end, &nobody).is_none_or(|fall| fall.together <= 16));
+    assert!(Span::from_secs(1) >= servers::MOMENT);
+}
