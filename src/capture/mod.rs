@@ -1,4 +1,4 @@
-//! Capture files (pcap, pcapng, gzip, zstd, pipes; pcapng to write) and, with libpcap, filters and the host's interfaces.
+//! Capture files (pcap, pcapng, gzip, zstd, pipes; pcapng to write) and, with libpcap, filters, the host's interfaces and live capture.
 //!
 //! Frames are read by a parser of our own: the existing ones each lose evidence on some real file (a second link type, snap-length cuts,
 //! comments, decryption secrets, timestamps in binary units). libpcap is the oracle it is tested against.
@@ -11,6 +11,8 @@ mod info;
 mod input;
 #[cfg(feature = "live")]
 mod interfaces;
+#[cfg(all(feature = "live", unix))]
+mod live;
 mod order;
 mod packet;
 mod pcap;
@@ -29,5 +31,7 @@ pub use info::{ByteOrder, CaptureInfo, Comment, Format, InterfaceInfo, Interface
 pub use input::Compression;
 #[cfg(feature = "live")]
 pub use interfaces::{Device, DevicesError, devices};
+#[cfg(all(feature = "live", unix))]
+pub use live::{ANY, LiveCapture, LiveError, LiveOptions};
 pub use order::{Part, reading_order};
 pub use write::{CaptureWriter, InterfaceId, NewInterface, NewPacket};
