@@ -8,8 +8,9 @@ use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
 use crate::diagnose::{Context, Verdict, judge};
-use crate::session::{Flow, Grounds, Session, Surroundings};
+use crate::session::{Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::Streams;
+use crate::tls::Secrets;
 
 mod table;
 
@@ -42,7 +43,7 @@ impl Options {
 
     /// Ends a connection that was followed alone, on the grounds given, and judges it.
     pub fn conclude(&self, mut flow: Flow, grounds: Grounds) -> Finished {
-        flow.close_holes(grounds.end, &self.limits);
+        flow.close_holes(grounds.end, Given { limits: &self.limits, secrets: None, room: 0 });
         let session = Box::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
         let verdict = self.judge(&session);
         Finished { session, verdict }
@@ -82,6 +83,10 @@ pub struct Totals {
     pub tcp_connections: u64,
     /// TLS sessions, and those that were meant to be.
     pub sessions: u64,
+    /// Sessions of which a key log had secrets.
+    pub keyed: u64,
+    /// Of these: those of which some record was decrypted.
+    pub decrypted: u64,
     /// TCP connections without TLS, left out.
     pub plain_connections: u64,
     /// Frames that held nothing to analyse, by reason.
@@ -129,6 +134,7 @@ pub struct Analyzer {
     dropped_candidates: u64,
     evicted: u64,
     kernel_drops: bool,
+    secrets: Secrets,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
@@ -153,6 +159,7 @@ impl Analyzer {
             dropped_candidates: 0,
             evicted: 0,
             kernel_drops: false,
+            secrets: Secrets::default(),
             finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),
@@ -212,6 +219,12 @@ impl Analyzer {
     /// The capture itself says that it lost packets.
     pub fn note_kernel_drops(&mut self) {
         self.kernel_drops = true;
+    }
+
+    /// The secrets of TLS sessions, for key logs to be read into. What is there when a session's handshake comes is used throughout; what
+    /// comes later, when the session ends.
+    pub fn secrets(&mut self) -> &mut Secrets {
+        &mut self.secrets
     }
 
     /// The capture is over: everything still open is judged as it stands.
@@ -289,12 +302,12 @@ impl Analyzer {
             Ok(place) => place,
             Err(late) => return late,
         };
-        let room = self.options.limits.reorder_total.saturating_sub(self.held);
+        let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
         let connection = flow.serial.wrapping_sub(1);
-        let before = flow.conn.held();
-        flow.push(segment, &self.options.limits, room);
-        self.held = (self.held + flow.conn.held()).saturating_sub(before);
+        let before = held(flow, given);
+        flow.push(segment, given);
+        self.held = (self.held + held(flow, given)).saturating_sub(before);
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
@@ -394,8 +407,9 @@ impl Analyzer {
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {
-        self.held = self.held.saturating_sub(flow.conn.held());
-        flow.close_holes(self.end, &self.options.limits);
+        let given = given(&self.options.limits, &self.secrets, self.held);
+        self.held = self.held.saturating_sub(held(&flow, given));
+        flow.close_holes(self.end, given);
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
         let options = &self.options;
         let is_tls_port = |port: u16| options.is_tls_port(port);
@@ -423,10 +437,23 @@ impl Analyzer {
 
     fn emit(&mut self, mut session: Box<Session>) {
         self.totals.sessions += 1;
+        self.totals.keyed += u64::from(session.tls.decryption.keyed);
+        self.totals.decrypted += u64::from(session.tls.decryption.opened > 0);
         session.grounds.server_speaks_tls = self.servers.contains(&session.ends.server);
         let verdict = self.options.judge(&session);
         self.finished.push_back(Finished { session, verdict });
     }
+}
+
+/// What a flow is given, while all of them together hold `held` bytes.
+fn given<'a>(limits: &'a Limits, secrets: &'a Secrets, held: usize) -> Given<'a> {
+    Given { limits, secrets: Some(secrets), room: limits.reorder_total.saturating_sub(held) }
+}
+
+/// Bytes that a flow holds: beyond holes, and of records whose secrets may still come.
+#[inline]
+fn held(flow: &Flow, given: Given<'_>) -> usize {
+    flow.conn.held() + if given.may_learn() { flow.held_records() } else { 0 }
 }
 
 /// The next of `queue`, if its time has come, or if more than `most` wait.
