@@ -148,7 +148,6 @@ impl Analyzer {
     pub fn new(options: Options) -> Analyzer {
         Analyzer {
             streams: Streams::new(options.limits.tombstones),
-            options,
             decoder: None,
             flows: Table::default(),
             dying: VecDeque::new(),
@@ -159,7 +158,8 @@ impl Analyzer {
             dropped_candidates: 0,
             evicted: 0,
             kernel_drops: false,
-            secrets: Secrets::default(),
+            secrets: Secrets::new(&options.limits),
+            options,
             finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),
