@@ -1,6 +1,7 @@
 //! The certificates of a Certificate message up to TLS 1.2, where they travel in clear. Nothing is verified: no signature, no trust.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
@@ -10,6 +11,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey as X509PublicKey;
 use x509_parser::x509::X509Name;
+
+use super::handshake::u24;
 
 /// Certificates of a chain that are read; no real chain is longer.
 const MAX_CHAIN: usize = 10;
@@ -190,16 +193,43 @@ fn valid_at(readable: bool, not_before: i64, not_after: i64, unix_secs: i64) -> 
 }
 
 impl Chain {
-    /// Reads the body of a Certificate message of TLS 1.2 or below (RFC 5246 section 7.4.2). That of TLS 1.3 has another form, and is
-    /// never in clear.
+    /// Reads the body of a Certificate message of TLS 1.2 or below (RFC 5246 section 7.4.2). That of TLS 1.3 has another form:
+    /// [`parse_tls13`](Chain::parse_tls13).
     pub fn parse(body: &[u8]) -> Chain {
         let Ok((rest, TlsMessageHandshake::Certificate(list))) = parse_tls_handshake_msg_certificate(body) else {
             return Chain { malformed: true, ..Chain::default() };
         };
-        let ders = list.cert_chain;
-        let used: usize = 3 + ders.iter().map(|der| 3 + der.data.len()).sum::<usize>();
+        let ders: Vec<&[u8]> = list.cert_chain.iter().map(|der| der.data).collect();
+        let used: usize = 3 + ders.iter().map(|der| 3 + der.len()).sum::<usize>();
+        Chain::of(&ders, !rest.is_empty() || used != body.len())
+    }
+
+    /// Reads the body of a Certificate message of TLS 1.3 (RFC 8446 section 4.4.2): a context, and certificates with extensions.
+    pub fn parse_tls13(body: &[u8]) -> Chain {
+        let mut ders = Vec::new();
+        let whole = tls13_certificates(body, &mut ders).is_some();
+        Chain::of(&ders, !whole)
+    }
+
+    /// Reads the body of a CompressedCertificate message (RFC 8879 section 4), whose certificate message may be up to `limit` bytes long.
+    /// `None` where it cannot be decompressed: it is too long, damaged, or in a way that is not known here.
+    pub fn parse_compressed(body: &[u8], limit: u32) -> Option<Chain> {
+        let (&[high, low, a, b, c, d, e, f], data) = body.split_first_chunk::<8>()?;
+        let (len, packed) = (u24(a, b, c), u24(d, e, f) as usize);
+        let data = data.get(..packed).filter(|_| len <= limit)?;
+        let mut message = Vec::with_capacity(len as usize);
+        let most = u64::from(len) + 1;
+        match u16::from_be_bytes([high, low]) {
+            1 => flate2::read::ZlibDecoder::new(data).take(most).read_to_end(&mut message).ok()?,
+            2 => brotli_decompressor::Decompressor::new(data, 4_096).take(most).read_to_end(&mut message).ok()?,
+            _ => return None,
+        };
+        (message.len() == len as usize).then(|| Chain::parse_tls13(&message))
+    }
+
+    fn of(ders: &[&[u8]], malformed: bool) -> Chain {
         let read: Vec<(&[u8], Option<X509Certificate<'_>>)> =
-            ders.iter().take(MAX_CHAIN).map(|der| (der.data, X509Certificate::from_der(der.data).ok().map(|(_, cert)| cert))).collect();
+            ders.iter().take(MAX_CHAIN).map(|der| (*der, X509Certificate::from_der(der).ok().map(|(_, cert)| cert))).collect();
         let leaf = read.first();
         let others = read.get(1..).unwrap_or_default();
         let issued_by = |cert: &Option<X509Certificate<'_>>, by: &Option<X509Certificate<'_>>| match (cert, by) {
@@ -212,9 +242,26 @@ impl Chain {
             count: ders.len() as u32,
             in_order: read.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if issued_by(a, b))),
             issuer_present: leaf.is_some_and(|(_, leaf)| issued_by(leaf, leaf) || others.iter().any(|(_, by)| issued_by(leaf, by))),
-            malformed: !rest.is_empty() || used != body.len(),
+            malformed,
         }
     }
+}
+
+/// The certificates in the body of a TLS 1.3 Certificate message; `None` where its lengths do not add up, with those before that in `ders`.
+fn tls13_certificates<'a>(body: &'a [u8], ders: &mut Vec<&'a [u8]>) -> Option<()> {
+    let (context, rest) = body.split_first()?;
+    let (&[a, b, c], mut rest) = rest.get(usize::from(*context)..)?.split_first_chunk::<3>()?;
+    if u24(a, b, c) as usize != rest.len() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (&[a, b, c], after) = rest.split_first_chunk::<3>()?;
+        let (der, after) = after.split_at_checked(u24(a, b, c) as usize)?;
+        ders.push(der);
+        let (extensions, after) = after.split_first_chunk::<2>()?;
+        rest = after.get(usize::from(u16::from_be_bytes(*extensions))..)?;
+    }
+    Some(())
 }
 
 fn authority(cert: &X509Certificate<'_>) -> Authority {
