@@ -69,6 +69,7 @@
 //! | a new cause | one file there and its line in `rules::ALL`; `captures/<name>.pcap`, `captures/<name>--near-miss.pcap` and their truth |
 //! | which of two causes wins | `yields_to` of the one that must be silent |
 //! | what one session tells of another | a fact in `diagnose/beside.rs`, remembered by a file in `diagnose/company/` |
+//! | what many sessions show together | found by a file in `diagnose/company/`, told by `diagnose/company/patterns.rs` |
 //! | how competing readings and capture defects weigh | `diagnose/engine.rs` |
 //! | which closing act is the first one, which are reactions | `session/closing.rs` |
 //! | what counts as close_notify without keys | `session/closing.rs`, `session/finish.rs`; the length of an alert: `tls/cipher.rs` |

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::analyze::{Analyzer, Finished};
-use crate::diagnose::News;
+use crate::diagnose::{News, Pattern};
 
 /// Takes what an [`Analyzer`] finds, and hands on every session once its verdict is final.
 ///
@@ -13,6 +13,8 @@ pub struct Settling {
     /// In the order of their ids.
     held: VecDeque<Finished>,
     ready: VecDeque<Finished>,
+    /// In the order of their numbers.
+    patterns: Vec<Pattern>,
 }
 
 impl Settling {
@@ -34,6 +36,10 @@ impl Settling {
                         self.ready.push_back(settled);
                     }
                 }
+                News::Pattern(pattern) => match self.patterns.iter_mut().find(|known| known.number == pattern.number) {
+                    Some(known) => *known = *pattern,
+                    None => self.patterns.push(*pattern),
+                },
             }
         }
     }
@@ -46,6 +52,11 @@ impl Settling {
     /// Whether there is one.
     pub fn has_settled(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// What many sessions showed together so far.
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.patterns
     }
 
     fn place(&self, id: u64) -> Option<usize> {

@@ -12,10 +12,13 @@ use crate::cli::keylog::KeyLogs;
 use crate::cli::progress::Progress;
 use crate::cli::select::{Selection, distance};
 use crate::cli::usage;
-use crate::diagnose::{News, Revision};
+use crate::diagnose::{News, Pattern, Revision};
 use crate::report::Context;
 use crate::report::json::Opening;
 use crate::report::time::Clock;
+
+/// Numbers remembered of the sessions that fit the selection.
+const CHOSEN: usize = 100_000;
 
 /// What is handed out as soon as it is known.
 #[expect(clippy::large_enum_variant, reason = "nearly all are sessions, and each is handed over once")]
@@ -24,6 +27,8 @@ pub(crate) enum Item {
     Session(Finished),
     /// What later connections changed about a session handed out before.
     Revision(Box<Revision>),
+    /// What several sessions show together; one with a number handed out before replaces that.
+    Pattern(Box<Pattern>),
 }
 
 /// A capture being read, and the sessions in it that fit the selection.
@@ -51,6 +56,8 @@ pub(crate) struct Feed {
     failed: usize,
     /// All files are read.
     ending: bool,
+    /// Where not all are wanted: the numbers of those that fit the selection.
+    chosen: Option<HashSet<u32>>,
     finished: bool,
     problems: Vec<String>,
     progress: Progress,
@@ -103,6 +110,7 @@ impl Feed {
             keylogs,
             failed: 0,
             ending: false,
+            chosen: selectors.any().then(HashSet::new),
             finished: false,
             problems,
             progress: Progress::new(total.filter(|_| watched)),
@@ -171,6 +179,15 @@ impl Feed {
         }
     }
 
+    /// What several sessions showed together, where one of them at least fits the selection.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.settling.patterns().iter().filter(|pattern| self.fits(pattern))
+    }
+
+    fn fits(&self, pattern: &Pattern) -> bool {
+        self.chosen.as_ref().is_none_or(|chosen| pattern.sessions.iter().any(|number| chosen.contains(number)))
+    }
+
     fn has_more(&self) -> bool {
         self.analyzer.has_finished() || self.analyzer.has_news()
     }
@@ -198,6 +215,7 @@ impl Feed {
                 self.shown.remove(&id);
                 None
             }
+            News::Pattern(pattern) => self.fits(&pattern).then_some(Item::Pattern(pattern)),
         }
     }
 
@@ -226,6 +244,11 @@ impl Feed {
         let selection = self.selection.as_ref()?;
         if !selection.fits(&finished.session, &finished.verdict) || !self.filter.met(&finished) {
             return None;
+        }
+        if let (Some(chosen), Some(number)) = (&mut self.chosen, finished.session.tcp_stream)
+            && chosen.len() < CHOSEN
+        {
+            chosen.insert(number);
         }
         let Some(at) = selection.at else { return Some(finished) };
         let away = distance(&finished.session, at);

@@ -5,7 +5,7 @@ use crate::base::Limits;
 use crate::cli::args::{Format, ReadArgs};
 use crate::cli::feed::{Feed, Item, quoted};
 use crate::cli::{Console, FOUND, INCOMPLETE, RAN};
-use crate::diagnose::{Revision, Verdict};
+use crate::diagnose::{Pattern, Revision, Verdict};
 use crate::report::incidents::Incidents;
 use crate::report::table::{self, Overview};
 use crate::report::totals::Tally;
@@ -28,6 +28,7 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
     let at_once = args.format == Format::Ndjson && !args.quiet;
     while let Some(item) = if at_once { feed.next_at_once()? } else { feed.next()?.map(Item::Session) } {
         let printed = match item {
+            Item::Pattern(pattern) => sink.pattern(&pattern, &feed, console)?,
             Item::Session(Finished { session, verdict, .. }) => {
                 tally.add(&verdict);
                 listed(&verdict) && sink.session(&session, &verdict, &feed, console)?
@@ -44,6 +45,9 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
         if printed && from_pipe && feed.is_drained() {
             console.out.flush()?;
         }
+    }
+    for pattern in feed.patterns() {
+        sink.pattern(pattern, &feed, console)?;
     }
     sink.end(args, &feed, &tally, console)?;
     console.out.flush()?;
@@ -137,6 +141,22 @@ impl Sink {
         Ok(true)
     }
 
+    /// Takes what several sessions show together, as an object of its own; `true`.
+    fn pattern(&mut self, pattern: &Pattern, feed: &Feed, console: &mut Console<'_>) -> anyhow::Result<bool> {
+        if let Sink::Objects { array, buffer } = self {
+            buffer.clear();
+            if *array {
+                buffer.extend(b",\n");
+            }
+            json::pattern(buffer, feed.context(), pattern);
+            if !*array {
+                buffer.push(b'\n');
+            }
+            console.out.write_all(buffer)?;
+        }
+        Ok(true)
+    }
+
     fn end(self, args: &ReadArgs, feed: &Feed, tally: &Tally, console: &mut Console<'_>) -> anyhow::Result<()> {
         match self {
             Sink::Quiet | Sink::Rows { .. } => {}
@@ -152,9 +172,11 @@ impl Sink {
             Sink::List(incidents) => {
                 let left_out = incidents.left_out();
                 let rows = incidents.sorted();
+                let patterns: Vec<&Pattern> = feed.patterns().collect();
                 let overview = Overview {
                     context: feed.context(),
                     rows: &rows,
+                    patterns: &patterns,
                     left_out,
                     tally,
                     totals: feed.totals(),

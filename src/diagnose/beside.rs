@@ -12,6 +12,10 @@ pub struct Beside {
     pub fall: Option<Fall>,
     /// Its server's port answered on other connections, although not on this one.
     pub served: Option<Served>,
+    /// Other sessions of its parties broke after the same silence.
+    pub same_silence: Option<SameSilence>,
+    /// Smaller hellos pass where its own did not.
+    pub smaller_hellos: Option<SmallerHellos>,
 }
 
 /// A frame of another session.
@@ -67,4 +71,26 @@ impl Elsewhere {
     pub fn name(&self) -> String {
         self.session.map_or_else(|| "another session".to_owned(), |number| format!("session {number}"))
     }
+}
+
+/// Sessions between the same two parties that broke after the same silence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SameSilence {
+    /// How many, this one among them, none of whose silences overlap.
+    pub sessions: u32,
+    /// The silence.
+    pub silence: Span,
+    /// Where the others broke, the newest few.
+    pub others: Vec<Elsewhere>,
+}
+
+/// How hellos of another size fared with this one's server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SmallerHellos {
+    /// One of one segment that was answered.
+    pub passed: Elsewhere,
+    /// How many of one segment were.
+    pub small: u32,
+    /// How many of more than one segment were not, this one among them. None was.
+    pub large: u32,
 }

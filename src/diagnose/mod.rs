@@ -3,13 +3,15 @@
 mod beside;
 pub mod company;
 mod engine;
+mod pattern;
 mod rule;
 pub mod rules;
 pub mod tell;
 mod verdict;
 
-pub use beside::{Beside, Elsewhere, Fall, Served, Winner};
+pub use beside::{Beside, Elsewhere, Fall, SameSilence, Served, SmallerHellos, Winner};
 pub use company::{Company, News, Revision, Told};
 pub use engine::judge;
+pub use pattern::{Pattern, PatternKind};
 pub use rule::{Context, Group, Reading, Rule};
 pub use verdict::{Alternative, Citation, Confidence, Fact, Fault, Impact, RuledOut, ToldReaction, Verdict};

@@ -1,4 +1,4 @@
-//! The JSON, schema 1: `capture` first, one `session` each and `revision`s of them, `summary` last. Types of its own, so that the core can change without it.
+//! The JSON, schema 1: `capture` first, one `session` each, `revision`s of them and `pattern`s, `summary` last. Types of its own, so that the core can change without it.
 //!
 //! Fields are only ever added. `schema.json` beside this file describes them, and a test keeps it true.
 
@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use crate::analyze::Totals;
-use crate::base::{Endpoint, PerSide, Side, Time};
-use crate::diagnose::{Alternative, Citation, Fact, Revision, RuledOut, ToldReaction, Verdict};
+use crate::base::{Endpoint, PerSide, Side, Span, Time};
+use crate::diagnose::{Alternative, Citation, Fact, Pattern, Revision, RuledOut, ToldReaction, Verdict};
 use crate::prelude::Story;
 use crate::report::totals::{self, Tally};
 use crate::report::wireshark::Filter;
@@ -120,6 +120,32 @@ pub fn revision(out: &mut Vec<u8>, context: &Context, revision: &Revision) {
             ruled_out: Each(&verdict.ruled_out, context, RuledOutJson::of),
             alternatives: Each(&verdict.alternatives, context, AlternativeJson::of),
             wireshark: Shown(Filter::new(session, verdict, context.files.len())),
+        },
+    );
+}
+
+/// Writes a `pattern` object: what several sessions show together.
+pub fn pattern(out: &mut Vec<u8>, context: &Context, pattern: &Pattern) {
+    write(
+        out,
+        &PatternJson {
+            typ: "pattern",
+            schema: SCHEMA,
+            pattern: pattern.number,
+            kind: pattern.kind.name(),
+            client: pattern.client,
+            server: pattern.server.map(EndpointJson::from),
+            sni: pattern.sni.as_deref(),
+            count: pattern.count,
+            sessions: &pattern.sessions,
+            first: Stamp(pattern.first),
+            last: Stamp(pattern.last),
+            silence_s: pattern.silence.map(Span::secs),
+            fault: pattern.fault.name(),
+            confidence: pattern.confidence.name(),
+            summary: &pattern.summary,
+            evidence: Each(&pattern.evidence, context, EvidenceJson::of),
+            advice: &pattern.advice,
         },
     );
 }
@@ -363,6 +389,28 @@ struct RevisionJson<'a> {
     ruled_out: Each<'a, RuledOut, RuledOutJson<'a>>,
     alternatives: Each<'a, Alternative, AlternativeJson<'a>>,
     wireshark: Shown<Filter<'a>>,
+}
+
+#[derive(Serialize)]
+struct PatternJson<'a> {
+    #[serde(rename = "type")]
+    typ: &'static str,
+    schema: u32,
+    pattern: u32,
+    kind: &'static str,
+    client: Option<IpAddr>,
+    server: Option<EndpointJson>,
+    sni: Option<&'a str>,
+    count: u32,
+    sessions: &'a [u32],
+    first: Stamp,
+    last: Stamp,
+    silence_s: Option<f64>,
+    fault: &'static str,
+    confidence: &'static str,
+    summary: &'a str,
+    evidence: Each<'a, Citation, EvidenceJson<'a>>,
+    advice: &'a [String],
 }
 
 #[derive(Serialize)]

@@ -34,6 +34,13 @@ pub fn overview(overview: &Overview<'_>) -> String {
         out.push('\n');
     }
     out.push_str(&format!("{}\n", escape(&table::became(overview))));
+    if !overview.patterns.is_empty() {
+        out.push_str("\nSeveral sessions together:\n\n");
+    }
+    for pattern in overview.patterns {
+        let (lead, text) = table::pattern_told(pattern);
+        out.push_str(&format!("- **{}**: {}\n", escape(&lead), escape(&text)));
+    }
     let facts = table::facts(overview);
     if !facts.is_empty() {
         out.push('\n');
@@ -81,6 +88,7 @@ mod tests {
         let text = overview(&Overview {
             context: &context,
             rows: &rows,
+            patterns: &[&sample::pattern()],
             left_out: 0,
             tally: &tally,
             totals: &totals,

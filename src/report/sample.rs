@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::analyze::Finished;
 use crate::base::{At, Endpoint, PerSide, Side, Span, Time, Way};
-use crate::diagnose::{Alternative, Citation, Confidence, Fact, Fault, Impact, RuledOut, ToldReaction, Verdict};
+use crate::diagnose::{Alternative, Citation, Confidence, Fact, Fault, Impact, Pattern, PatternKind, RuledOut, ToldReaction, Verdict};
 use crate::report::Context;
 use crate::report::time::Clock;
 use crate::session::{
@@ -204,6 +204,28 @@ pub(crate) fn hostile() -> (Session, Verdict) {
     v.alternatives = vec![Alternative { fault: Fault::Proxy, cause: "injected-reset", why: evil.to_owned(), decide_by: evil.to_owned() }];
     v.advice = vec![evil.to_owned()];
     (s, v)
+}
+
+/// Three sessions that were lost after the same silence, described by a hostile network.
+pub(crate) fn pattern() -> Pattern {
+    let (session, verdict) = hostile();
+    Pattern {
+        number: 1,
+        kind: PatternKind::LostAfterSilence,
+        client: Some(session.ends.client.ip),
+        server: Some(session.ends.server),
+        sni: session.sni(),
+        count: 3,
+        sessions: vec![17, 18, 23],
+        first: at(1, 0).time,
+        last: at(2, 180_000).time,
+        silence: Some(Span::from_secs(60)),
+        fault: Fault::Proxy,
+        confidence: Confidence::Likely,
+        summary: verdict.summary,
+        evidence: verdict.evidence,
+        advice: verdict.advice,
+    }
 }
 
 /// A ClientHello that asks for `name` (RFC 8446 section 4.1.2, RFC 6066 section 3), read by the real parser.

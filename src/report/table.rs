@@ -4,6 +4,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Lin
 
 use crate::analyze::Totals;
 use crate::base::{Endpoint, printable};
+use crate::diagnose::Pattern;
 use crate::report::incidents::Incident;
 use crate::report::text::{Paint, count, cut, grouped, hang, width};
 use crate::report::totals::{self, Tally};
@@ -22,6 +23,8 @@ pub struct Overview<'a> {
     pub context: &'a Context,
     /// The sessions to list, sorted.
     pub rows: &'a [Incident],
+    /// What several sessions show together.
+    pub patterns: &'a [&'a Pattern],
     /// Sessions that should be listed and found no room.
     pub left_out: u64,
     /// Counts over the selected sessions.
@@ -44,6 +47,7 @@ pub fn table(overview: &Overview<'_>, columns: usize, paint: Paint) -> String {
         out.push('\n');
         list(&mut out, overview, columns, paint);
     }
+    together_told(&mut out, overview, columns, paint);
     foot(&mut out, overview, columns, paint);
     out
 }
@@ -192,6 +196,30 @@ pub(crate) fn told(row: &Incident, overview: &Overview<'_>, surely: bool) -> Vec
     out
 }
 
+/// What several sessions show together, a paragraph each.
+fn together_told(out: &mut String, overview: &Overview<'_>, columns: usize, paint: Paint) {
+    if overview.patterns.is_empty() {
+        return;
+    }
+    out.push_str(&format!("\n{}\n", paint.bold("Several sessions together")));
+    for pattern in overview.patterns {
+        let (lead, text) = pattern_told(pattern);
+        let mut plain = String::new();
+        hang(&mut plain, "  ", &format!("{lead}: {text}"), columns);
+        // The fault stands first, and lines are broken after it.
+        let fault = pattern.fault.name();
+        out.push_str(&plain.replacen(fault, &paint.fault(pattern.fault, fault), 1));
+    }
+}
+
+/// What there is to say of a pattern: whose fault and of which sessions; and its sentence. Printable.
+pub(crate) fn pattern_told(pattern: &Pattern) -> (String, String) {
+    let count = count(u64::from(pattern.count), "session", "sessions");
+    let numbers = numbered(&pattern.sessions, u64::from(pattern.count));
+    let whose = if numbers.is_empty() { count } else { format!("{count} ({numbers})") };
+    (format!("{}, {whose}", blame(pattern.fault, pattern.confidence)), printable(&pattern.summary, 400))
+}
+
 /// A bare table: headings, a line, rows. `sizes` are the columns' widths.
 fn bare(headings: &[&str], sizes: &[usize]) -> Table {
     let mut table = Table::new();
@@ -213,8 +241,20 @@ fn bare(headings: &[&str], sizes: &[usize]) -> Table {
 
 /// `4 times until 14:07:31: sessions 17, 21–23`
 fn together(row: &Incident, overview: &Overview<'_>) -> String {
+    let numbers: Vec<u32> = row.numbers.iter().flatten().copied().collect();
+    let mut text = format!("{} times until {}", grouped(row.count), overview.context.clock.time_of_day(row.last));
+    let names = numbered(&numbers, row.count);
+    if !names.is_empty() {
+        text.push_str(": sessions ");
+        text.push_str(&names);
+    }
+    text
+}
+
+/// `17, 21–23 and 4 more`
+fn numbered(numbers: &[u32], count: u64) -> String {
     const FEW: usize = 12;
-    let mut numbers: Vec<u32> = row.numbers.iter().flatten().copied().collect();
+    let mut numbers = numbers.to_vec();
     numbers.sort_unstable();
     let runs = numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b));
     let mut named = 0;
@@ -228,16 +268,9 @@ fn together(row: &Incident, overview: &Overview<'_>) -> String {
             [] => {}
         }
     }
-    let mut text = format!("{} times until {}", grouped(row.count), overview.context.clock.time_of_day(row.last));
-    if !names.is_empty() {
-        text.push_str(": sessions ");
-        text.push_str(&names.join(", "));
-        let more = row.count.saturating_sub(named as u64);
-        if more > 0 {
-            text.push_str(&format!(" and {} more", grouped(more)));
-        }
-    }
-    text
+    let more = count.saturating_sub(named as u64);
+    let rest = if more > 0 && named > 0 { format!(" and {} more", grouped(more)) } else { String::new() };
+    format!("{}{rest}", names.join(", "))
 }
 
 /// `10.0.0.12:51544 → api.example.com` in at most `columns`; the client's port goes first, then ends of the names.
@@ -367,6 +400,7 @@ mod tests {
         let overview = Overview {
             context: &context,
             rows: &rows,
+            patterns: &[&sample::pattern()],
             left_out,
             tally: &tally,
             totals: &totals,

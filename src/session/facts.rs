@@ -100,6 +100,8 @@ pub struct SideFacts {
     pub first_data: Option<At>,
     /// Its last new payload byte (retransmissions do not count).
     pub last_data: Option<At>,
+    /// The newest pause of a second and more in its payload: the last of it before, all acknowledged by then, and the first after.
+    pub pause: Option<(At, At)>,
     /// Its last packet of any kind.
     pub last_packet: Option<At>,
     /// Its first FIN.

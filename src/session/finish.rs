@@ -169,6 +169,7 @@ impl Flow {
             bytes: half.bytes(),
             first_data: half.first_data(),
             last_data: half.last_data(),
+            pause: half.pause(),
             last_packet: half.last(),
             fin,
             records: state.records,

@@ -91,7 +91,7 @@ impl Session {
 
     /// How long nothing of use was said before `at`, by either side.
     pub fn silence_before(&self, at: At) -> Option<Span> {
-        let last = [&self.sides.client, &self.sides.server].iter().filter_map(|side| side.last_data.filter(|data| *data < at)).max()?;
+        let last = [&self.sides.client, &self.sides.server].iter().filter_map(|side| side.last_data_before(at)).max()?;
         Some(at.time.since(last.time))
     }
 
@@ -132,6 +132,18 @@ impl Session {
 }
 
 impl SideFacts {
+    /// Its last payload before `at`. Where it spoke less than a second before and again since, exactly when is not kept: `at` then.
+    pub fn last_data_before(&self, at: At) -> Option<At> {
+        let last = self.last_data?;
+        if last < at {
+            return Some(last);
+        }
+        match self.pause {
+            Some((before, after)) if before < at && at <= after => Some(before),
+            _ => self.first_data.filter(|first| *first < at).map(|_| at),
+        }
+    }
+
     /// The path swallowed a part of what it sent, for good: never captured, never acknowledged.
     pub fn swallowed(&self) -> bool {
         self.gaps.iter().any(|(_, _, why)| *why == GapReason::PathLoss)
@@ -177,5 +189,27 @@ impl Rst {
     /// It answers a segment for which its sender should have had a socket: that sender had not closed before.
     pub fn from_nowhere(&self) -> bool {
         self.kind == RstKind::Reply && !self.after_own_close
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Time;
+
+    fn at(secs: i64) -> At {
+        At::new(Time::from_nanos(secs * 1_000_000_000), secs as u32, 0)
+    }
+
+    #[test]
+    fn a_silence_is_measured_from_what_either_side_said_last() {
+        let side = SideFacts { first_data: Some(at(1)), last_data: Some(at(20)), pause: Some((at(10), at(20))), ..SideFacts::default() };
+        assert_eq!(side.last_data_before(at(30)), Some(at(20)));
+        assert_eq!(side.last_data_before(at(20)), Some(at(10)), "up to the packet that ends the pause");
+        assert_eq!(side.last_data_before(at(15)), Some(at(10)));
+        assert_eq!(side.last_data_before(at(10)), Some(at(10)), "it spoke just before, when exactly is not kept: no silence");
+        assert_eq!(side.last_data_before(at(1)), None);
+        let steady = SideFacts { pause: None, ..side };
+        assert_eq!(steady.last_data_before(at(20)), Some(at(20)), "one that never paused was not silent");
     }
 }

@@ -352,6 +352,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
         // The first byte that the peer has not: what follows waits behind it.
         if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {
             half.repeated.since = segment.at;
+            half.note_pause(segment.at);
         }
         if !half.spoke {
             half.spoke = true;

@@ -6,6 +6,9 @@ use crate::tcp::assembler::Assembler;
 use crate::tcp::copies::Copies;
 use crate::tcp::sender::Sender;
 
+/// Payload that comes so long after the one before it ends a pause.
+const PAUSE: Span = Span::from_secs(1);
+
 /// One direction of a connection, as seen so far.
 ///
 /// The fields stand in the order of how often they are used. Thousands of connections at once are more than the processor's caches hold, and
@@ -82,6 +85,8 @@ pub(super) struct Rare {
     pub last_keep_alive: Option<At>,
     /// First and newest zero window advertised.
     pub zero_window: Option<(At, At)>,
+    /// The newest pause: the last payload before it, which the peer had acknowledged, and the first after it.
+    pub pause: Option<(At, At)>,
     /// Segments dropped for a wrong checksum.
     pub bad_checksums: u32,
     /// Overlaps that say different things.
@@ -305,6 +310,18 @@ impl Half {
     pub fn last_data(&self) -> Option<At> {
         self.last_data
     }
+    /// The newest pause of a second and more: the last payload before it, all of it acknowledged by then, and the first after it.
+    pub fn pause(&self) -> Option<(At, At)> {
+        self.seldom()?.pause
+    }
+
+    /// Notes that new payload comes at `at` when all before it was acknowledged.
+    pub(super) fn note_pause(&mut self, at: At) {
+        if let Some(before) = self.last_data.filter(|before| at.time.since(before.time) >= PAUSE) {
+            self.rare().pause = Some((before, at));
+        }
+    }
+
     /// Newest packet.
     pub fn last(&self) -> Option<At> {
         self.last

@@ -252,3 +252,24 @@ fn ports_are_reused_by_another_syn_only() {
     assert!(rig.conn.is_reused_by(rig.client, 77));
     assert!(rig.conn.is_reused_by(rig.client.opposite(), 77));
 }
+
+#[test]
+fn a_pause_is_kept_while_later_data_is_not_acknowledged() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"ask");
+    rig.s(ACK, 9000, 1003, b"answer");
+    let before = rig.frame - 1;
+    rig.millis += 5_000;
+    rig.c(ACK, 1003, 9006, b"more");
+    let after = rig.frame;
+    let pause = |rig: &Rig| rig.conn.half(rig.client).pause().map(|(before, after)| (before.frame, after.frame));
+    assert_eq!(pause(&rig), Some((before, after)));
+    // It writes on although nothing comes back: that is no pause of an idle connection.
+    rig.millis += 5_000;
+    rig.c(ACK, 1007, 9006, b"still there?");
+    assert_eq!(pause(&rig), Some((before, after)));
+    rig.s(ACK, 9006, 1019, b"");
+    rig.c(ACK, 1019, 9006, b"quick");
+    assert_eq!(pause(&rig), Some((before, after)), "no second had passed");
+    assert_eq!(rig.conn.half(rig.client.opposite()).pause(), None);
+}

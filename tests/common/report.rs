@@ -36,8 +36,17 @@ pub fn write_all(sessions: &[Finished], totals: &Totals, problems: &[String]) {
     object(&out);
     let left_out = incidents.left_out();
     let rows = incidents.sorted();
-    let overview =
-        Overview { context: &context, rows: &rows, left_out, tally: &tally, totals, all: true, selection: false, show: "whohungup show x" };
+    let overview = Overview {
+        context: &context,
+        rows: &rows,
+        patterns: &[],
+        left_out,
+        tally: &tally,
+        totals,
+        all: true,
+        selection: false,
+        show: "whohungup show x",
+    };
     for columns in [20, 80, 200] {
         harmless(&table::table(&overview, columns, Paint::new(false)));
     }

@@ -3,18 +3,30 @@
 //! Bounded, and in one pass: of most sessions a few words are remembered, of those whose verdict later ones may change the session itself.
 
 mod bounded;
+mod hellos;
+mod moments;
+mod patterns;
 mod races;
 mod servers;
+mod silences;
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use crate::base::{Endpoint, Time};
 use crate::diagnose::beside::Beside;
+use crate::diagnose::company::hellos::Hellos;
+use crate::diagnose::company::moments::Moments;
+use crate::diagnose::company::patterns::Patterns;
 use crate::diagnose::company::races::{Party, Races};
 use crate::diagnose::company::servers::{Alive, Servers};
-use crate::diagnose::verdict::Verdict;
-use crate::session::Session;
+use crate::diagnose::company::silences::{How, Parties, Silences};
+use crate::diagnose::pattern::Pattern;
+use crate::diagnose::verdict::{Fault, Verdict};
+use crate::session::{Phase, Session};
 
 /// How often the verdict on one session may be reconsidered.
 const PATIENCE: u8 = 8;
@@ -41,6 +53,8 @@ pub enum News {
     Revision(Box<Revision>),
     /// The verdict on that session will not change any more.
     Settled(u64),
+    /// Several sessions show something together. The same number again: there are more of them than when it was told first.
+    Pattern(Box<Pattern>),
 }
 
 /// A session, judged.
@@ -63,7 +77,17 @@ enum Topic {
     Race(Party),
     /// Its server.
     Server(Endpoint),
+    /// Sessions of its parties that broke after a silence.
+    Silence(Parties),
+    /// Hellos at its server.
+    Hellos(Endpoint),
 }
+
+/// A topic on which something was learned, and when sessions must have begun (for a race) or ended for it to concern them.
+type Touched = (Topic, Time, Time);
+
+/// All times.
+const EVER: (Time, Time) = (Time::from_nanos(i64::MIN), Time::from_nanos(i64::MAX));
 
 /// A session whose verdict may still change.
 #[derive(Debug)]
@@ -83,6 +107,11 @@ type Judge<'a> = &'a dyn Fn(&Session, &Beside) -> Verdict;
 pub struct Company {
     races: Races,
     servers: Servers,
+    silences: Silences,
+    hellos: Hellos,
+    moments: Moments,
+    patterns: Patterns,
+    names: RandomState,
     waiting: VecDeque<Waiting>,
     /// The most that may wait.
     most: usize,
@@ -93,7 +122,19 @@ pub struct Company {
 impl Company {
     /// Nobody met yet. `most` sessions are held whose verdict may still change.
     pub fn new(most: usize) -> Company {
-        Company { races: Races::new(), servers: Servers::new(), waiting: VecDeque::new(), most, met: 0, news: Vec::new() }
+        Company {
+            races: Races::new(),
+            servers: Servers::new(),
+            silences: Silences::new(),
+            hellos: Hellos::new(),
+            moments: Moments::default(),
+            patterns: Patterns::default(),
+            names: RandomState::default(),
+            waiting: VecDeque::new(),
+            most,
+            met: 0,
+            news: Vec::new(),
+        }
     }
 
     /// Judges a session in the light of those before it, and those before it again where it sheds light on them.
@@ -102,11 +143,15 @@ impl Company {
     pub fn meet(&mut self, session: &Arc<Session>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
         self.met += 1;
         let id = self.met;
-        let mut touched: Vec<(Topic, Time, Time)> = Vec::new();
-        touched.extend(self.races.learn(session).into_iter().map(|(party, from, to)| (Topic::Race(party), from, to)));
+        let name = self.name(session);
+        let mut touched: Vec<Touched> = Vec::new();
+        touched.extend(self.races.learn(session, name).into_iter().map(|(party, from, to)| (Topic::Race(party), from, to)));
         touched.extend(self.servers.learn(session).map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
+        self.learn_silence(session, &mut touched);
+        self.learn_hello(session, name, &mut touched);
         let beside = self.beside(session, alive);
         let verdict = judge(session, &beside);
+        self.learn_moment(id, session, &verdict);
         self.reconsider(&touched, judge, alive);
         let topics = self.topics(session, &verdict);
         let open = !topics.is_empty() && self.most > 0;
@@ -134,35 +179,93 @@ impl Company {
     /// No session will come any more.
     pub fn part(&mut self) {
         self.news.extend(self.waiting.drain(..).map(|waiting| News::Settled(waiting.id)));
+        self.patterns.part();
+        self.tell_patterns();
+    }
+
+    /// The name asked for, as a hash: of most sessions it is only compared.
+    fn name(&self, session: &Session) -> Option<u64> {
+        Some(self.names.hash_one(session.sni()?.to_ascii_lowercase()))
     }
 
     fn beside(&self, session: &Session, alive: Alive<'_>) -> Beside {
-        Beside { winner: self.races.winner(session), fall: self.servers.fall(session, alive), served: self.servers.served(session) }
+        Beside {
+            winner: self.races.winner(session, self.name(session)),
+            fall: self.servers.fall(session, alive),
+            served: self.servers.served(session),
+            same_silence: self.silences.same(session),
+            smaller_hellos: self.hellos.smaller(session),
+        }
+    }
+
+    fn learn_silence(&mut self, session: &Session, touched: &mut Vec<Touched>) {
+        let Some((parties, silence)) = self.silences.learn(session) else { return };
+        let alike = self.silences.alike(&parties, &silence);
+        if alike.len() < silences::SEVERAL {
+            return;
+        }
+        touched.push((Topic::Silence(parties), EVER.0, EVER.1));
+        self.patterns.silence(&parties, &alike);
+        self.tell_patterns();
+    }
+
+    fn learn_hello(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
+        let Some((places, first)) = self.hellos.learn(session, name) else { return };
+        if first {
+            touched.push((Topic::Hellos(session.ends.server), EVER.0, EVER.1));
+        }
+        for place in places {
+            if let Some(contrast) = self.hellos.contrast(&place) {
+                self.patterns.contrast(place, session, &contrast);
+            }
+        }
+        self.tell_patterns();
+    }
+
+    fn learn_moment(&mut self, id: u64, session: &Session, verdict: &Verdict) {
+        if let Some(moment) = self.moments.learn(id, session, verdict) {
+            self.patterns.moment(&moment);
+            self.tell_patterns();
+        }
+    }
+
+    fn tell_patterns(&mut self) {
+        self.news.extend(self.patterns.take_news().into_iter().map(|pattern| News::Pattern(Box::new(pattern))));
     }
 
     /// What later sessions may tell of `session`.
     fn topics(&self, session: &Session, verdict: &Verdict) -> Vec<Topic> {
         let mut topics = Vec::new();
         if verdict.cause != "parallel-attempt" {
-            topics.extend(self.races.rivals(session).into_iter().map(Topic::Race));
+            topics.extend(Races::rivals(session, self.name(session)).into_iter().map(Topic::Race));
         }
         if verdict.cause != "server-process-died" && Servers::concerns(session) {
             topics.push(Topic::Server(session.ends.server));
+        }
+        if verdict.fault == Fault::Undetermined
+            && let Some((parties, silence)) = silences::silence(session)
+            && silence.how == How::Lost
+        {
+            topics.push(Topic::Silence(parties));
+        }
+        if session.phase == Phase::ClientHello && session.tls.client_hello_segments > 1 {
+            topics.push(Topic::Hellos(session.ends.server));
         }
         topics
     }
 
     /// Judges those again that something new was learned about.
-    fn reconsider(&mut self, touched: &[(Topic, Time, Time)], judge: Judge<'_>, alive: Alive<'_>) {
+    fn reconsider(&mut self, touched: &[Touched], judge: Judge<'_>, alive: Alive<'_>) {
         if touched.is_empty() || self.waiting.is_empty() {
             return;
         }
+        let mut changed = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
         for one in &mut waiting {
             let concerned = touched.iter().any(|(topic, from, to)| {
                 let when = match topic {
                     Topic::Race(_) => one.session.first.time,
-                    Topic::Server(_) => one.session.root().map_or(one.session.last, |root| root.at).time,
+                    _ => one.session.root().map_or(one.session.last, |root| root.at).time,
                 };
                 one.topics.contains(topic) && *from <= when && when <= *to
             });
@@ -177,10 +280,14 @@ impl Company {
             {
                 continue;
             }
+            changed.push((one.id, Arc::clone(&one.session), verdict.clone()));
             let was = std::mem::replace(&mut one.verdict, verdict.clone());
             self.news.push(News::Revision(Box::new(Revision { id: one.id, session: Arc::clone(&one.session), verdict, beside, was })));
         }
         self.waiting = waiting;
+        for (id, session, verdict) in changed {
+            self.learn_moment(id, &session, &verdict);
+        }
     }
 }
 

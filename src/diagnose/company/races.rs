@@ -1,10 +1,7 @@
 //! Connections that began together: which of them the client used, and which were only opened in case.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::net::IpAddr;
-
-use foldhash::fast::RandomState;
 
 use crate::base::{Endpoint, Side, Span, Time};
 use crate::diagnose::beside::{Elsewhere, Winner};
@@ -55,22 +52,21 @@ enum Owner {
 pub(super) struct Races {
     used: Bounded<Party, VecDeque<Used>>,
     hosts: Bounded<[u8; 6], Owner>,
-    names: RandomState,
 }
 
 impl Races {
     pub(super) fn new() -> Races {
-        Races { used: Bounded::new(KEYS), hosts: Bounded::new(KEYS), names: RandomState::default() }
+        Races { used: Bounded::new(KEYS), hosts: Bounded::new(KEYS) }
     }
 
     /// Notes a session that was used. What it may have won against: the parties, and when those would have begun.
-    pub(super) fn learn(&mut self, session: &Session) -> Vec<(Party, Time, Time)> {
+    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Vec<(Party, Time, Time)> {
         self.learn_host(session);
         let Some(up) = session.opening.established.filter(|_| session.opening.syn.is_some() && was_used(session)) else {
             return Vec::new();
         };
         let used = Used { began: Elsewhere { at: session.first, session: session.tcp_stream }, up: up.time };
-        let parties = self.parties(session);
+        let parties = parties(session, name);
         for party in &parties {
             let list = self.used.of(party);
             if list.len() >= REMEMBERED {
@@ -93,26 +89,13 @@ impl Races {
         };
     }
 
-    /// The parties a session stands for.
-    fn parties(&self, session: &Session) -> Vec<Party> {
-        let (client, server) = (session.ends.client.ip, session.ends.server);
-        let mut parties = vec![Party::Address(client, server)];
-        parties.extend(self.name(session).map(|name| Party::Name(client, name)));
-        parties.extend(session.side(Side::Client).mac.map(|mac| Party::Host(mac, server.port, client.is_ipv6())));
-        parties
-    }
-
-    fn name(&self, session: &Session) -> Option<u64> {
-        Some(self.names.hash_one(session.sni()?.to_ascii_lowercase()))
-    }
-
     /// The parties among which the connection that won against `session` would be found; none where it was no spare one.
-    pub(super) fn rivals(&self, session: &Session) -> Vec<Party> {
+    pub(super) fn rivals(session: &Session, name: Option<u64>) -> Vec<Party> {
         let (client, server) = (session.ends.client.ip, session.ends.server);
         if !is_spare(session) {
             return Vec::new();
         }
-        if let Some(name) = self.name(session) {
+        if let Some(name) = name {
             return vec![Party::Name(client, name)];
         }
         let mut parties = Vec::new();
@@ -124,9 +107,9 @@ impl Races {
     }
 
     /// The connection that won against `session`, if it is a spare one.
-    pub(super) fn winner(&self, session: &Session) -> Option<Winner> {
+    pub(super) fn winner(&self, session: &Session, name: Option<u64>) -> Option<Winner> {
         let mut found = None;
-        for party in self.rivals(session) {
+        for party in Races::rivals(session, name) {
             let other_family = matches!(party, Party::Host(..));
             if let Party::Host(mac, ..) = party
                 && !matches!(self.hosts.get(&mac), Some(Owner::One(_)))
@@ -151,6 +134,16 @@ impl Races {
         }
         found
     }
+}
+
+/// The parties a session stands for.
+fn parties(session: &Session, name: Option<u64>) -> Vec<Party> {
+    let (client, server) = (session.ends.client.ip, session.ends.server);
+    let mut parties = Vec::with_capacity(3);
+    parties.push(Party::Address(client, server));
+    parties.extend(name.map(|name| Party::Name(client, name)));
+    parties.extend(session.side(Side::Client).mac.map(|mac| Party::Host(mac, server.port, client.is_ipv6())));
+    parties
 }
 
 /// Something was asked and answered in it.

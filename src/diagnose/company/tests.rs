@@ -1,10 +1,10 @@
 //! What sessions tell of each other, and what they must not.
 
 use super::*;
-use crate::base::{At, Side, Span};
-use crate::diagnose::{Context, Fault, judge};
+use crate::base::{At, Side};
+use crate::diagnose::{Context, Fault, PatternKind, judge};
 use crate::report::sample;
-use crate::session::{Act, ActKind, Closing, Ending, Fin, Opening, Phase, Rst, RstKind};
+use crate::session::{Act, ActKind, Closing, Ending, Fin, Opening, Phase, Rst, RstKind, Unanswered};
 
 fn judged(session: &Session, beside: &Beside) -> Verdict {
     judge(session, &Context { tls_port: true, tls_only_port: true, beside: beside.clone() })
@@ -221,6 +221,159 @@ fn sessions_of_several_clients_broken_off_in_one_moment_tell_of_it_too() {
     assert_eq!(apart, ["server-closed-without-close-notify"; 3]);
 }
 
+/// A session whose request after a silence was answered by a RST from where no socket was.
+fn forgotten(stream: u32, millis: i64, silence: i64) -> Session {
+    let mut session = used(stream, millis);
+    let (quiet, asked) = (millis + 800, millis + 800 + silence);
+    let trigger = at(stream, 8, asked);
+    let rst = Rst { kind: RstKind::Reply, ack: None, trigger: Some(trigger), ..refusal(at(stream, 9, asked + 12)) };
+    session.ending = Ending::Rst;
+    session.last = rst.at;
+    session.closing = closed(Side::Server, rst.at, ActKind::Rst(Box::new(rst)));
+    session.sides.server.last_data = Some(at(stream, 7, quiet));
+    let client = &mut session.sides.client;
+    (client.first_data, client.last_data) = (Some(at(stream, 3, millis + 20)), Some(trigger));
+    client.pause = Some((at(stream, 6, quiet - 10), trigger));
+    session
+}
+
+/// The same, with no answer at all.
+fn unanswered(stream: u32, millis: i64, silence: i64) -> Session {
+    let mut session = forgotten(stream, millis, silence);
+    let since = session.sides.client.last_data.unwrap();
+    let until = at(stream, 9, millis + 800 + silence + 9_000);
+    session.ending = Ending::Stall;
+    session.closing = closed(Side::Client, since, ActKind::Unanswered { retransmissions: 6 });
+    session.last = until;
+    session.sides.client.unacked = 80;
+    session.sides.client.unanswered = Some(Unanswered {
+        since,
+        until,
+        retransmissions: 6,
+        peer_heard: None,
+        only_full_size: false,
+        passed_smaller: false,
+        smallest: 80,
+        largest: 80,
+    });
+    session
+}
+
+/// The kinds of the patterns in the end, and how many sessions each has.
+fn patterns(sessions: Vec<Session>) -> Vec<(PatternKind, u32)> {
+    let mut company = Company::new(64);
+    for session in sessions {
+        company.meet(&Arc::new(session), &judged, &nobody);
+    }
+    company.part();
+    let mut last = std::collections::BTreeMap::new();
+    for news in company.take_news() {
+        if let News::Pattern(pattern) = news {
+            assert!(!pattern.evidence.is_empty() && !pattern.sessions.is_empty(), "a pattern names what shows it");
+            last.insert(pattern.number, (pattern.kind, pattern.count));
+        }
+    }
+    last.into_values().collect()
+}
+
+#[test]
+fn the_same_silence_three_times_is_a_second_sign() {
+    let proxy = ("middlebox-idle-timeout", Fault::Proxy);
+    let three = |gaps: [i64; 3]| (0..3).map(|n| forgotten(n as u32 + 1, n * 100_000, gaps[n as usize])).collect::<Vec<_>>();
+    assert_eq!(told(three([60_000, 60_200, 59_900])), [proxy; 3]);
+    assert_eq!(patterns(three([60_000, 60_200, 59_900])), [(PatternKind::LostAfterSilence, 3)]);
+    let unsure = ("middlebox-idle-timeout", Fault::Undetermined);
+    assert_eq!(told(three([60_000, 62_000, 58_000])), [unsure; 3], "three silences of different length");
+    assert_eq!(patterns(three([60_000, 62_000, 58_000])), []);
+    assert_eq!(told(three([60_000, 60_000, 60_000])[..2].to_vec()), [unsure; 2], "twice is not enough");
+    let at_once = (0..3).map(|n| forgotten(n as u32 + 1, n * 50, 60_000)).collect();
+    assert_eq!(told(at_once), [unsure; 3], "one restart ends them all at once");
+    let mut other = three([60_000; 3]);
+    other[2].ends.client.ip = "10.0.0.99".parse().unwrap();
+    assert_eq!(told(other), [unsure; 3], "another client's way is another way");
+}
+
+#[test]
+fn silences_that_end_in_nothing_at_all_count_only_together() {
+    let three = |gaps: [i64; 3]| (0..3).map(|n| unanswered(n as u32 + 1, n * 100_000, gaps[n as usize])).collect::<Vec<_>>();
+    assert_eq!(told(three([60_000; 3])), [("middlebox-idle-timeout", Fault::Proxy); 3]);
+    assert_eq!(told(three([60_000, 50_000, 70_000])), [("path-black-hole", Fault::Undetermined); 3]);
+}
+
+#[test]
+fn a_pattern_grows_under_its_number() {
+    let many: Vec<Session> = (0..40).map(|n| forgotten(n + 1, i64::from(n) * 100_000, 60_000)).collect();
+    assert_eq!(patterns(many), [(PatternKind::LostAfterSilence, 40)]);
+}
+
+/// A hello that nothing of TLS answered: a RST from where no socket was.
+fn lost_hello(stream: u32, millis: i64, segments: u32) -> Session {
+    let mut session = used(stream, millis);
+    session.phase = Phase::ClientHello;
+    session.ending = Ending::Rst;
+    session.tls.client_hello_segments = segments;
+    session.sides.client.app_records = 0;
+    session.sides.server.app_records = 0;
+    let end = at(stream, 9, millis + 40);
+    let rst = Rst { kind: RstKind::Reply, ack: None, trigger: Some(at(stream, 5, millis + 30)), ..refusal(end) };
+    session.closing = closed(Side::Server, end, ActKind::Rst(Box::new(rst)));
+    session
+}
+
+#[test]
+fn a_large_hello_is_judged_by_how_small_ones_fare() {
+    let reset = ("injected-reset", Fault::Undetermined);
+    let large = ("large-client-hello-dropped", Fault::Proxy);
+    assert_eq!(told(vec![lost_hello(1, 0, 2)]), [reset], "alone it says nothing");
+    assert_eq!(told(vec![lost_hello(1, 0, 2), used(2, 5_000)])[0], large);
+    assert_eq!(told(vec![used(2, 0), lost_hello(1, 5_000, 2)])[1], large);
+    let mut passed = used(3, 9_000);
+    passed.tls.client_hello_segments = 2;
+    assert_eq!(told(vec![lost_hello(1, 0, 2), used(2, 5_000), passed])[0], reset, "taken back once a large one passes");
+    assert_eq!(told(vec![lost_hello(1, 0, 1), used(2, 5_000)])[0], reset, "a small one was reset");
+    let mut other = used(2, 5_000);
+    other.ends.client.ip = "10.0.0.99".parse().unwrap();
+    assert_eq!(told(vec![lost_hello(1, 0, 2), other])[0], reset, "one client fails, another passes: that may be the clients");
+}
+
+#[test]
+fn what_only_failures_have_is_said_and_nothing_else() {
+    let failures = |change: fn(&mut Session)| {
+        let mut all: Vec<Session> = (1..=3).map(|n| lost_hello(n, i64::from(n) * 1_000, 1)).collect();
+        all.iter_mut().for_each(change);
+        all.extend([used(7, 7_000), used(8, 8_000)]);
+        patterns(all)
+    };
+    assert_eq!(failures(|failed| failed.tls.client_hello_segments = 2), [(PatternKind::LargeHellos, 3)]);
+    assert_eq!(failures(|failed| failed.sides.server.ttl = Some(55)), [(PatternKind::OneDistance, 3)]);
+    assert_eq!(failures(|failed| failed.ends.server.ip = "203.0.113.8".parse().unwrap()), [(PatternKind::OneAddress, 3)]);
+    assert_eq!(failures(|_| {}), [], "they differ in nothing");
+    let one_client = |failed: &mut Session| {
+        failed.tls.client_hello_segments = 2;
+        failed.ends.client.ip = "10.0.0.99".parse().unwrap();
+    };
+    assert_eq!(failures(one_client), [], "all of one client that never passed: the client may be what differs");
+}
+
+#[test]
+fn sessions_with_several_servers_that_break_at_once_share_something_else() {
+    let of = |stream: u32, millis: i64| {
+        let mut session = broken(stream, millis);
+        session.ends.server.ip = format!("203.0.113.{stream}").parse().unwrap();
+        session
+    };
+    assert_eq!(patterns((1..=4).map(|n| of(n, i64::from(n) * 20)).collect()), [(PatternKind::EndedTogether, 4)]);
+    assert_eq!(patterns((1..=4).map(|n| of(n, i64::from(n) * 2_000)).collect()), [], "not at once");
+    let open = |stream: u32| {
+        let mut session = of(stream, 0);
+        session.ending = Ending::Open;
+        session
+    };
+    assert_eq!(patterns((1..=4).map(open).collect()), [], "the capture ended, not they");
+    let usual: Vec<Session> = (1..=30).map(|n| of(n, i64::from(n) * 300)).collect();
+    assert_eq!(patterns(usual), [], "where something breaks all the time, no moment stands out");
+}
+
 #[test]
 fn no_more_wait_than_may_and_each_is_settled_once() {
     let mut company = Company::new(2);
@@ -247,5 +400,4 @@ fn memory_of_servers_does_not_grow_with_their_sessions() {
     }
     let end = broken(199, 19_900);
     assert!(servers.fall(&end, &nobody).is_none_or(|fall| fall.together <= 16));
-    assert!(Span::from_secs(1) >= servers::MOMENT);
 }

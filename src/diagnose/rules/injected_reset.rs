@@ -81,7 +81,7 @@ pub static RULE: Rule = Rule {
     summary: "a RST that the side it names did not send",
     usual_fault: "proxy",
     source: include_str!("injected_reset.rs"),
-    yields_to: &["middlebox-idle-timeout"],
+    yields_to: &["middlebox-idle-timeout", "large-client-hello-dropped"],
     check,
 };
 

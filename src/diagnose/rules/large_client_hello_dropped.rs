@@ -63,37 +63,73 @@ use crate::session::{Ending, Phase, Session};
 pub static RULE: Rule = Rule {
     slug: "large-client-hello-dropped",
     group: Group::Handshake,
-    summary: "the second, small segment of a large ClientHello never gets through although the first did",
+    summary: "a ClientHello of two segments does not get through, smaller ones do",
     usual_fault: "proxy",
     source: include_str!("large_client_hello_dropped.rs"),
     yields_to: &["firewall-rejected", "unreachable", "zero-window-stall"],
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
-    if session.ending != Ending::Stall || session.phase != Phase::ClientHello {
+fn check(session: &Session, context: &Context) -> Option<Reading> {
+    if session.phase != Phase::ClientHello || session.tls.client_hello_segments < 2 {
         return None;
     }
-    let client = session.side(Side::Client);
-    let lost = client.unanswered.filter(|lost| lost.retransmissions >= 3 && lost.smallest < 1_200 && lost.largest < 1_200)?;
     let hello = session.tls.client_hello.as_deref()?;
-    if u64::from(hello.len) <= u64::from(lost.largest) || session.tls.client_hello_segments < 2 || client.unacked >= u64::from(hello.len) {
-        return None;
+    let smaller = context.beside.smaller_hellos;
+    let client = session.side(Side::Client);
+    let mut reading = match session.ending {
+        Ending::Stall => {
+            let lost = client.unanswered.filter(|lost| lost.retransmissions >= 3 && lost.smallest < 1_200 && lost.largest < 1_200)?;
+            if u64::from(hello.len) <= u64::from(lost.largest) || client.unacked >= u64::from(hello.len) {
+                return None;
+            }
+            let repeated = tell::plural(u64::from(lost.retransmissions), "retransmission");
+            Reading::new(
+                Fault::Proxy,
+                Confidence::Likely,
+                Impact::SessionFailed,
+                format!(
+                    "the ClientHello of {} takes two segments; the first got through, the second, smaller one never did: a box that cannot take a hello in two parts",
+                    tell::bytes(u64::from(hello.len))
+                ),
+            )
+            .cite(tell::client_hello(session))
+            .cite(tell::saw(lost.until, Side::Client, format!("last of {repeated} of the second segment")))
+            .rule_out(Fault::Client, "its segments were sent in full and again")
+        }
+        Ending::Rst => {
+            // A living socket's own RST is its server's. One without a socket behind it says little, unless smaller hellos pass.
+            let rst = session.root_rst(Side::Server).filter(|rst| rst.from_nowhere())?;
+            let smaller = smaller?;
+            Reading::new(
+                Fault::Proxy,
+                Confidence::Likely,
+                Impact::SessionFailed,
+                format!(
+                    "the ClientHello of {} takes two segments and was reset by something that had no socket for it, while smaller hellos to the same server pass ({} of them, and none of {} large ones)",
+                    tell::bytes(u64::from(hello.len)),
+                    smaller.small,
+                    smaller.large
+                ),
+            )
+            .cite(tell::client_hello(session))
+            .cite(tell::inferred(rst.at, Side::Server, "a RST in answer to it, from where no connection is known"))
+            .rule_out(Fault::Client, "its hello was complete")
+            .or(
+                Fault::Server,
+                "server-reset-in-handshake",
+                "a front end at that address that reads a hello only once",
+                tell::capture_at(session, Side::Server),
+            )
+        }
+        _ => return None,
+    };
+    if let Some(smaller) = smaller {
+        reading = reading.cite(smaller.passed.saw(Side::Client, "a smaller ClientHello to the same server, which was answered"));
     }
     Some(
-        Reading::new(
-            Fault::Proxy,
-            Confidence::Likely,
-            Impact::SessionFailed,
-            format!(
-                "the ClientHello of {} takes two segments; the first got through, the second, smaller one never did: a box that cannot take a hello in two parts",
-                tell::bytes(u64::from(hello.len))
-            ),
-        )
-        .cite(tell::client_hello(session))
-        .cite(tell::saw(lost.until, Side::Client, format!("last of {} of the second segment", tell::plural(u64::from(lost.retransmissions), "retransmission"))))
-        .rule_out(Fault::Client, "its segments were sent in full and again")
-        .advise("Update the firewall or inspection box: post-quantum key shares (X25519MLKEM768) make a ClientHello longer than one segment.")
-        .advise("To confirm, try a smaller hello: openssl s_client -groups X25519 against the same server."),
+        reading
+            .advise("Update the firewall or inspection box: post-quantum key shares (X25519MLKEM768) make a ClientHello longer than one segment.")
+            .advise("To confirm, try a smaller hello: openssl s_client -groups X25519 against the same server."),
     )
 }

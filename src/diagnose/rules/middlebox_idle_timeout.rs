@@ -65,10 +65,11 @@
 //! - Linux kernel documentation: nf_conntrack-sysctl, ip-sysctl.
 
 use crate::base::{Side, Span};
+use crate::diagnose::beside::SameSilence;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -77,31 +78,39 @@ pub static RULE: Rule = Rule {
     summary: "after a silence the next packet found no connection any more",
     usual_fault: "proxy with two signs, else undetermined",
     source: include_str!("middlebox_idle_timeout.rs"),
-    yields_to: &[],
+    yields_to: &["server-unresponsive", "zero-window-stall", "path-mtu-black-hole", "firewall-rejected", "unreachable"],
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Reading> {
     if session.phase != Phase::Established {
         return None;
+    }
+    if session.ending == Ending::Stall {
+        return unanswered(session, context.beside.same_silence.as_ref()?);
     }
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
     let trigger = rst.trigger.filter(|_| rst.from_nowhere())?;
     let quiet = session.silence_before(trigger).filter(|quiet| *quiet >= Span::from_secs(2))?;
+    let same = context.beside.same_silence.as_ref();
     let misfits = rst.misfits();
-    let second = !misfits.is_empty();
+    let second = !misfits.is_empty() || same.is_some();
     let mut reading = Reading::new(
         if second { Fault::Proxy } else { Fault::Undetermined },
         if second { Confidence::Likely } else { Confidence::Possible },
         Impact::SessionFailed,
         format!(
-            "after {} of silence the next packet was answered by a RST: whoever sent it knew the connection no more",
-            tell::span(quiet)
+            "after {} of silence the next packet was answered by a RST: whoever sent it knew the connection no more{}",
+            tell::span(quiet),
+            same.map_or(String::new(), again)
         ),
     )
     .cite(tell::saw(trigger, side.peer(), format!("the first packet after {} of silence", tell::span(quiet))));
     for misfit in misfits {
         reading = reading.cite(tell::inferred(rst.at, side, misfit));
+    }
+    if let Some(same) = same {
+        reading = cite_others(reading, same, side.peer());
     }
     if !second {
         reading = reading
@@ -118,10 +127,43 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
                 format!("the uptime of the {side}"),
             );
     }
-    Some(
-        reading
-            .rule_out(Fault::from(side.peer()), "it only used a connection that nobody had closed")
-            .advise("Keep idle connections alive: TCP keep-alive below the box's timer (Linux: net.ipv4.tcp_keepalive_time, SO_KEEPALIVE), or close them sooner in the pool.")
-            .advise("See whether other sessions break after the same silence: that is the box's timer."),
+    Some(advised(reading.rule_out(Fault::from(side.peer()), "it only used a connection that nobody had closed"), second))
+}
+
+/// No answer at all to the first packet after a silence. Seen once, that is any dead path; after the same silence again and again it is a
+/// timer, and of those only a box's ends a connection without a word.
+fn unanswered(session: &Session, same: &SameSilence) -> Option<Reading> {
+    let (side, lost) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.side(side).unanswered?)))?;
+    let reading = Reading::new(
+        Fault::Proxy,
+        Confidence::Likely,
+        Impact::SessionFailed,
+        format!("after {} of silence the next packet and all its repetitions went unanswered{}", tell::span(same.silence), again(same)),
     )
+    .cite(tell::saw(lost.since, side, format!("the first packet after {} of silence", tell::span(same.silence))))
+    .cite(tell::missing(lost.until, side.peer(), session.side(side).unacked, "acknowledgement never seen"))
+    .rule_out(Fault::from(side), "it only used a connection that nobody had closed");
+    Some(advised(cite_others(reading, same, side), true))
+}
+
+fn again(same: &SameSilence) -> String {
+    format!("; {} of these two parties broke after the same silence", tell::plural(u64::from(same.sessions), "session"))
+}
+
+fn cite_others(mut reading: Reading, same: &SameSilence, from: Side) -> Reading {
+    for other in &same.others {
+        reading = reading.cite(other.saw(from, format!("the first packet after {} of silence there, too", tell::span(same.silence))));
+    }
+    reading
+}
+
+fn advised(reading: Reading, timer: bool) -> Reading {
+    let reading = reading.advise(
+        "Keep idle connections alive: TCP keep-alive below the box's timer (Linux: net.ipv4.tcp_keepalive_time, SO_KEEPALIVE), or close them sooner in the pool.",
+    );
+    if timer {
+        reading.advise("Look for that timer on the firewalls, NATs and load balancers on the way.")
+    } else {
+        reading.advise("See whether other sessions break after the same silence: that is the box's timer.")
+    }
 }

@@ -70,7 +70,7 @@ use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{ActKind, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -79,35 +79,53 @@ pub static RULE: Rule = Rule {
     summary: "the server closed after a silence with nothing outstanding",
     usual_fault: "none",
     source: include_str!("server_idle_timeout.rs"),
-    yields_to: &["server-truncated-record", "proxy-tunnel-cut", "capture-incomplete", "keepalive-race"],
+    yields_to: &[
+        "server-truncated-record",
+        "client-truncated-record",
+        "client-aborted-transfer",
+        "zero-window-stall",
+        "proxy-tunnel-cut",
+        "capture-incomplete",
+        "keepalive-race",
+        "server-process-died",
+    ],
     check,
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
-    let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
+    let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Server))?;
+    let said = match session.ending {
+        Ending::Fin if root.what == ActKind::Fin => false,
+        Ending::CloseNotify => true,
+        _ => return None,
+    };
     let quiet = session.silence_before(root.at)?;
     let idle = quiet >= IDLE && session.round_trip().is_none_or(|rtt| quiet.nanos() > rtt.nanos().saturating_mul(4));
     if !idle || session.outstanding() || session.side(Side::Server).app_records == 0 || session.side(Side::Client).swallowed() {
         return None;
     }
-    Some(
-        Reading::new(
-            Fault::None,
-            Confidence::Likely,
-            Impact::None,
-            format!("the server closed with a bare FIN after {} of silence with nothing outstanding", tell::span(quiet)),
-        )
-        .cite(tell::last_data(session, Side::Server))
-        .cite(tell::inferred(root.at, Side::Server, format!("{} after the last data of either side", tell::span(quiet))))
-        .rule_out(Fault::Client, "it had not closed, and waited for nothing")
-        .or(
+    let how = if said { "politely, with a close_notify," } else { "with a bare FIN" };
+    let mut reading = Reading::new(
+        Fault::None,
+        Confidence::Likely,
+        Impact::None,
+        format!("the server closed {how} after {} of silence with nothing outstanding", tell::span(quiet)),
+    )
+    .cite(tell::last_data(session, Side::Server))
+    .cite(tell::inferred(root.at, Side::Server, format!("{} after the last data of either side", tell::span(quiet))))
+    .rule_out(Fault::Client, "it had not closed, and waited for nothing");
+    if !said {
+        reading = reading.or(
             Fault::Proxy,
             "middlebox-idle-timeout",
             "a proxy in TCP mode with an idle timer closes like this: it cannot say close_notify for the server",
             tell::capture_at(session, Side::Server),
-        )
-        .advise("Let the client give up idle connections sooner than the server does, or send something in between.")
-        .advise("If an error was reported, the client had tried to use the connection again: retry once on a fresh one."),
+        );
+    }
+    Some(
+        reading
+            .advise("Let the client give up idle connections sooner than the server does, or send something in between.")
+            .advise("If an error was reported, the client had tried to use the connection again: retry once on a fresh one."),
     )
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::diagnose::{Confidence, Fault, Impact};
+use crate::diagnose::{Confidence, Fault, Impact, PatternKind};
 use crate::report::sample;
 use crate::session::{CloseNotify, ClosedBy, Ending, Phase};
 
@@ -43,6 +43,11 @@ fn the_schema_is_true() {
     bare.1.evidence[0].fact = Fact::Missing(1448);
     valid(&session_json(&bare));
     valid(&revised());
+    for kind in PatternKind::ALL {
+        valid(&written(|out| pattern(out, &sample::context(), &Pattern { kind, ..sample::pattern() })));
+    }
+    let alone = Pattern { client: None, server: None, sni: None, silence: None, ..sample::pattern() };
+    valid(&written(|out| pattern(out, &sample::context(), &alone)));
     let mut tally = Tally::default();
     tally.add(&sample::idle_timeout().1);
     let mut totals = Totals { limits_reached: vec![("connections", 3)], ..Totals::default() };

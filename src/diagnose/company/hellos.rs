@@ -1,0 +1,202 @@
+//! How ClientHellos fared: what those that failed share, and those that passed do not.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::base::{Endpoint, Side};
+use crate::diagnose::beside::{Elsewhere, SmallerHellos};
+use crate::diagnose::company::bounded::Bounded;
+use crate::session::{Ending, Phase, Session};
+use crate::tls::Version;
+
+/// Different hellos remembered of a server or a name, and how many of these.
+const SORTS: usize = 32;
+const PLACES: usize = 2_048;
+/// Numbers of failed sessions remembered of each sort.
+const NUMBERS: usize = 16;
+/// So many must fail, and so many others pass, before what they differ in is said.
+const FAILED: u32 = 3;
+const PASSED: u32 = 2;
+
+/// What hellos are compared within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Within {
+    /// One server: hellos differ in size, version, and in how far away it is.
+    Server(Endpoint),
+    /// One name, by its hash: its servers differ.
+    Name(u64),
+}
+
+/// What a hello was like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sort {
+    client: IpAddr,
+    server: Endpoint,
+    /// It took more than one segment.
+    large: bool,
+    /// The newest version it offered.
+    newest: Version,
+    /// TTL of what came back.
+    ttl: Option<u8>,
+}
+
+#[derive(Clone, Debug)]
+struct Fared {
+    sort: Sort,
+    passed: u32,
+    failed: u32,
+    passed_at: Option<Elsewhere>,
+    failures: Vec<Elsewhere>,
+}
+
+/// What all that failed have and none that passed has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Mark {
+    /// More than one segment.
+    Large,
+    /// This newest version.
+    Version(Version),
+    /// This TTL of the server's packets.
+    Ttl(u8),
+    /// This server.
+    Address(Endpoint),
+}
+
+/// Failures that share a mark.
+#[derive(Clone, Debug)]
+pub(super) struct Contrast {
+    pub(super) marks: Vec<Mark>,
+    pub(super) failed: u32,
+    pub(super) passed: u32,
+    pub(super) failures: Vec<Elsewhere>,
+    pub(super) passed_at: Elsewhere,
+    /// The client of all failures, if it is one.
+    pub(super) client: Option<IpAddr>,
+}
+
+/// The memory of hellos.
+#[derive(Debug)]
+pub(super) struct Hellos {
+    places: Bounded<Within, Vec<Fared>>,
+}
+
+impl Hellos {
+    pub(super) fn new() -> Hellos {
+        Hellos { places: Bounded::new(PLACES) }
+    }
+
+    /// Notes how a session's hello fared. The places where that was, and whether none of its sort had fared so there.
+    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<(Vec<Within>, bool)> {
+        let (sort, failed) = fared(session)?;
+        let mut places = vec![Within::Server(sort.server)];
+        places.extend(name.map(Within::Name));
+        let at = Elsewhere { at: session.tls.client_hello_at?, session: session.tcp_stream };
+        let mut first = false;
+        for place in &places {
+            let list = self.places.of(place);
+            let place = list.iter().position(|known| known.sort == sort).unwrap_or(list.len());
+            if place == list.len() && place < SORTS {
+                list.push(Fared { sort, passed: 0, failed: 0, passed_at: None, failures: Vec::new() });
+            }
+            let Some(known) = list.get_mut(place) else { continue };
+            if failed {
+                first |= known.failed == 0;
+                known.failed = known.failed.saturating_add(1);
+                if known.failures.len() < NUMBERS {
+                    known.failures.push(at);
+                }
+            } else {
+                first |= known.passed == 0;
+                known.passed = known.passed.saturating_add(1);
+                known.passed_at = Some(at);
+            }
+        }
+        Some((places, first))
+    }
+
+    /// That smaller hellos passed at the session's server, where its own large one did not, and no large one did.
+    pub(super) fn smaller(&self, session: &Session) -> Option<SmallerHellos> {
+        let (sort, _) = fared(session).filter(|(sort, failed)| *failed && sort.large)?;
+        let list = self.places.get(&Within::Server(sort.server))?;
+        let large = || list.iter().filter(|known| known.sort.large);
+        let small = || list.iter().filter(|known| !known.sort.large && known.passed > 0);
+        // With one client each, the clients may be what differs.
+        let clients: BTreeSet<IpAddr> = large().filter(|known| known.failed > 0).map(|known| known.sort.client).collect();
+        let same_client = small().any(|known| known.sort.client == sort.client);
+        if list.len() >= SORTS || large().any(|known| known.passed > 0) || !(same_client || clients.len() > 1) {
+            return None;
+        }
+        let passed = small().find(|known| known.sort.client == sort.client || clients.len() > 1)?.passed_at?;
+        let sum = |counts: &mut dyn Iterator<Item = u32>| counts.fold(0, u32::saturating_add);
+        Some(SmallerHellos {
+            passed,
+            small: sum(&mut small().map(|known| known.passed)),
+            large: sum(&mut large().map(|known| known.failed)),
+        })
+    }
+
+    /// What the failures in a place have in common that sets them apart, if anything does.
+    pub(super) fn contrast(&self, place: &Within) -> Option<Contrast> {
+        let list = self.places.get(place).filter(|list| list.len() < SORTS)?;
+        if list.iter().map(|known| known.failed).fold(0, u32::saturating_add) < FAILED {
+            return None;
+        }
+        let failed: Vec<&Fared> = list.iter().filter(|known| known.failed > 0).collect();
+        let passed: Vec<&Fared> = list.iter().filter(|known| known.passed > 0).collect();
+        let count = |list: &[&Fared], of: fn(&Fared) -> u32| list.iter().map(|known| of(known)).fold(0, u32::saturating_add);
+        let (failures, passes) = (count(&failed, |known| known.failed), count(&passed, |known| known.passed));
+        if passes < PASSED {
+            return None;
+        }
+        let clients: BTreeSet<IpAddr> = failed.iter().map(|known| known.sort.client).collect();
+        let one = clients.first().copied().filter(|_| clients.len() == 1);
+        // Where all failures are one client's that never passed, that client is what sets them apart.
+        if one.is_some_and(|client| passed.iter().all(|known| known.sort.client != client)) {
+            return None;
+        }
+        let sample = failed.first()?.sort;
+        let mut marks = Vec::new();
+        let mut mark = |same: fn(&Sort, &Sort) -> bool, mark: Option<Mark>| {
+            let shared = failed.iter().all(|known| same(&known.sort, &sample));
+            let set_apart = passed.iter().all(|known| !same(&known.sort, &sample));
+            marks.extend(mark.filter(|_| shared && set_apart));
+        };
+        match place {
+            Within::Server(_) => {
+                mark(|a, b| a.large == b.large, sample.large.then_some(Mark::Large));
+                mark(|a, b| a.newest == b.newest, Some(Mark::Version(sample.newest)));
+                mark(|a, b| a.ttl == b.ttl, sample.ttl.map(Mark::Ttl));
+            }
+            Within::Name(_) => mark(|a, b| a.server == b.server, Some(Mark::Address(sample.server))),
+        }
+        if marks.is_empty() {
+            return None;
+        }
+        let mut numbers: Vec<Elsewhere> = failed.iter().flat_map(|known| known.failures.iter().copied()).collect();
+        numbers.sort_by_key(|failure| failure.at);
+        let passed_at = passed.iter().filter_map(|known| known.passed_at).max_by_key(|passed| passed.at)?;
+        Some(Contrast { marks, failed: failures, passed: passes, failures: numbers, passed_at, client: one })
+    }
+}
+
+/// What a session's hello was like, and whether it failed: nothing of TLS came back, or nothing got through any more. An answer that says
+/// no is an answer.
+fn fared(session: &Session) -> Option<(Sort, bool)> {
+    let hello = session.tls.client_hello.as_deref()?;
+    session.tls.client_hello_at?;
+    let failed = match (session.phase, session.ending) {
+        (Phase::Established, _) => false,
+        (Phase::ClientHello | Phase::Handshake, Ending::Stall) => true,
+        (Phase::ClientHello, Ending::Rst | Ending::Fin) => session.root_side() == Some(Side::Server),
+        _ => return None,
+    };
+    let sort = Sort {
+        client: session.ends.client.ip,
+        server: session.ends.server,
+        large: session.tls.client_hello_segments > 1,
+        newest: hello.highest_version(),
+        ttl: session.side(Side::Server).ttl,
+    };
+    // What answers in another protocol compares with nothing.
+    (!failed || session.side(Side::Server).plain.is_none()).then_some((sort, failed))
+}
