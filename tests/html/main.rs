@@ -10,9 +10,11 @@ mod browser;
 mod sessions;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use roxmltree::{Document, Node};
 use whohungup::analyze::Finished;
+use whohungup::base::Span;
 use whohungup::diagnose::rules;
 use whohungup::report::Context;
 use whohungup::report::about::About;
@@ -232,11 +234,29 @@ fn hostile_names_stay_text() {
     }
 }
 
+/// The index of `number` sessions.
+fn many(number: usize) -> String {
+    let some: Vec<Finished> = CAPTURES.iter().flat_map(|name| sessions::of_file(name)).collect();
+    let entry = |number: usize| {
+        let mut finished = some[number % some.len()].clone();
+        let session = Arc::make_mut(&mut finished.session);
+        session.tcp_stream = Some(number as u32);
+        let later = Span::from_secs(number as i64 * 7);
+        for time in [&mut session.first.time, &mut session.last.time] {
+            *time = time.plus(later);
+        }
+        if let Some(root) = &mut session.closing.root {
+            root.at.time = root.at.time.plus(later);
+        }
+        IndexEntry::new(&finished, format!("{number}/report.html"))
+    };
+    let entries: Vec<IndexEntry> = (0..number).map(entry).collect();
+    index(&entries, &about("office.pcapng"))
+}
+
 #[test]
 fn five_thousand_sessions_are_one_table() {
-    let some: Vec<Finished> = CAPTURES.iter().flat_map(|name| sessions::of_file(name)).collect();
-    let entries: Vec<IndexEntry> = (0..5_000).map(|n| IndexEntry::new(&some[n % some.len()], format!("{n}/report.html"))).collect();
-    let page = index(&entries, &about("office.pcapng"));
+    let page = many(5_000);
     assert!(page.len() < 8_000_000, "{} bytes", page.len());
     with_tree(&page, |tree| {
         is_self_contained(tree, true);

@@ -301,7 +301,7 @@ fn check(html: &mut Html, session: &Session, verdict: &Verdict, about: &About) {
             html.within("li", &[], |html| {
                 html.text("Open ");
                 html.leaf("code", &[], &file.map_or("the capture".to_owned(), |name| printable(name, 100)));
-                html.text(" and paste this display filter. It shows the frames cited above:");
+                html.text(" and paste this display filter. It shows the frames that the verdict rests on:");
                 paste(html, &filter.to_string());
             });
             html.within("li", &[], |html| {

@@ -242,7 +242,7 @@ impl Canvas<'_> {
                     _ => solid,
                 };
                 self.line((start, end + back * 9), y, line);
-                if step.run {
+                if step.run && step.shape == Shape::Sent {
                     self.line((start, end + back * 13), y + 4, stroke("arrow second", "arrow second root", "arrow second react"));
                 }
                 self.path(y, triangle(end, y, back), head);
@@ -403,7 +403,8 @@ pub(super) fn legend(html: &mut Html, steps: &[Step]) {
     html.within("ul", &[("class", "legend"), ("aria-hidden", "true")], |html| {
         for (_, shape, run, meaning) in shown.into_iter().filter(|(occurs, ..)| *occurs) {
             html.within("li", &[], |html| {
-                let layout = Layout { class: "", width: 64, client: 4, server: 60, columns: None, label: 0, address: 0 };
+                let width = if shape == Shape::Dot { 12 } else { 64 };
+                let layout = Layout { class: "", width, client: 6, server: width - 4, columns: None, label: 0, address: 0 };
                 let mut canvas = Canvas { layout: &layout, parts: Vec::new(), y: 0, cuts: vec![22] };
                 let plain = Step {
                     time: String::new(),
