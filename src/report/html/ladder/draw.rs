@@ -215,7 +215,7 @@ impl Canvas<'_> {
 
     fn arrow(&mut self, step: &Step, y: i32) {
         let Some(from) = step.from else {
-            // Nobody's: a mark across, such as the end of the capture.
+            // Of another session, or nobody's, such as the end of the capture.
             let (left, right) = (self.layout.client + 12, self.layout.server - 12);
             return self.line((left, right), y, "across");
         };
@@ -390,6 +390,7 @@ fn signed(step: &Step, mark: &str) -> String {
 pub(super) fn legend(html: &mut Html, steps: &[Step]) {
     let has = |shape: Shape| steps.iter().any(|step| step.shape == shape);
     let run = steps.iter().any(|step| step.run && step.shape == Shape::Sent);
+    let dot = |own: bool| steps.iter().any(|step| step.shape == Shape::Dot && step.from.is_some() == own);
     let shown: [(bool, Shape, bool, &str); 8] = [
         (run, Shape::Sent, true, "several records or segments in a row"),
         (has(Shape::Again), Shape::Again, false, "sent again, or damaged"),
@@ -398,7 +399,7 @@ pub(super) fn legend(html: &mut Html, steps: &[Step]) {
         (has(Shape::Fin), Shape::Fin, false, "FIN"),
         (has(Shape::Rst), Shape::Rst, false, "RST"),
         (has(Shape::Icmp), Shape::Icmp, false, "ICMP error from a box on the way"),
-        (has(Shape::Dot), Shape::Dot, false, "cited frame that is no event of its own"),
+        (dot(true), Shape::Dot, false, "cited frame that is no event of its own"),
     ];
     html.within("ul", &[("class", "legend"), ("aria-hidden", "true")], |html| {
         for (_, shape, run, meaning) in shown.into_iter().filter(|(occurs, ..)| *occurs) {
@@ -424,6 +425,7 @@ pub(super) fn legend(html: &mut Html, steps: &[Step]) {
             });
         }
         for (occurs, class, sign, meaning) in [
+            (dot(false), "", "┄", "of another session, or of the capture itself"),
             (steps.iter().any(|step| step.root), "root", "◆", "root event: the first act that nothing provoked"),
             (steps.iter().any(|step| step.answers.is_some()), "react", "↩", "reaction, with an arc back to what it answers"),
             (steps.iter().any(|step| step.cited && !step.root), "", "●", "cited as evidence"),

@@ -5,6 +5,8 @@
 mod draw;
 mod layout;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use crate::diagnose::Verdict;
 use crate::report::Context;

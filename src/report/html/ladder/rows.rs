@@ -72,7 +72,7 @@ pub(super) enum Shape {
     Missing,
     /// An arrow from a box in the middle: an ICMP error.
     Icmp,
-    /// A dot: a frame that is cited and is no event of its own.
+    /// A dot, or a line across where neither end sent it: a frame that is cited and is no event of its own.
     Dot,
 }
 
@@ -159,7 +159,8 @@ fn drafts<'s>(session: &'s Session, verdict: &Verdict) -> Vec<Draft<'s>> {
     }
     for cited in &verdict.evidence {
         let mut found = false;
-        for draft in drafts.iter_mut().filter(|draft| covers(draft, cited.at, cited.from)) {
+        let own = cited.session.is_none();
+        for draft in drafts.iter_mut().filter(|draft| own && covers(draft, cited.at, cited.from)) {
             draft.step.cited = true;
             found = true;
         }
@@ -223,8 +224,8 @@ fn of_citation<'s>(cited: &Citation, session: &Session) -> Draft<'s> {
     let step = Step {
         time: timeline::since(cited.at.time, session),
         frames: cited.at.frame.to_string(),
-        from: cited.from,
-        label: shown(&cited.what),
+        from: cited.from.filter(|_| cited.session.is_none()),
+        label: cited.session.map_or(shown(&cited.what), |number| format!("session {number}: {}", shown(&cited.what))),
         shape: Shape::Dot,
         run: false,
         root: false,
