@@ -10,7 +10,7 @@
 //!     │
 //!   cli         one file per command: read, show, causes, interfaces; arguments, selection, progress
 //!     │
-//!   report      one file per format: table, story, json, csv, markdown; the manual; what applications log
+//!   report      one file per format: table, story, json, csv, markdown, html/; the manual; what applications log
 //!     │
 //!   analyze     the pipeline: push(frame), tick(now), finish() in; judged sessions out; flow table, clock, budget
 //!     │

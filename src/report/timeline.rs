@@ -23,6 +23,8 @@ pub(crate) fn lines(session: &Session, context: &Context) -> Vec<String> {
         let indent = " ".repeat(time_size + 2);
         if place == head && session.timeline.left_out() > 0 {
             out.push(format!("{indent}… {} left out …", count(session.timeline.left_out(), "event", "events")));
+            // How long nothing was sent before the next one, nobody knows any more.
+            heard = None;
         }
         if let Some(heard) = heard {
             let pause = event.at.time.since(heard.time);
@@ -167,13 +169,14 @@ mod tests {
         let (mut session, _) = sample::idle_timeout();
         let mut timeline = Timeline::default();
         for frame in 1..=10 {
-            let at = sample::at(frame, i64::from(frame));
+            // A second passes while the events that are left out happen.
+            let at = sample::at(frame, i64::from(frame) + if frame > 5 { 1_000 } else { 0 });
             timeline.push(Event { at, until: at, way: Way::AtoB, what: What::ChangeCipherSpec }, 2, 3);
         }
         session.timeline = timeline;
         session.capture_end = session.last.time;
         let lines = lines(&session, &sample::context());
-        assert_eq!(lines.len(), 6);
+        assert_eq!(lines.len(), 6, "no silence across what was left out: {lines:?}");
         assert_eq!(lines[2].trim(), "… 5 events left out …");
         assert!(lines[3].contains(" 8 "));
     }

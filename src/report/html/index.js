@@ -44,8 +44,13 @@
   const sort = (column, direction) => {
     sorted = { column, direction };
     const sign = direction === "descending" ? -1 : 1;
-    rows.sort((a, b) =>
-      (column < 0 ? 0 : sign * collator.compare(key(a, column), key(b, column))) || a.place - b.place);
+    const compare = column < 0 ? () => 0 : (a, b) => {
+      const [x, y] = [key(a, column), key(b, column)];
+      // Numbers need no collator; it takes the rest, and what has no number.
+      const difference = x - y;
+      return sign * (x && y && !Number.isNaN(difference) ? difference : collator.compare(x, y));
+    };
+    rows.sort((a, b) => compare(a, b) || a.place - b.place);
     body.append(...rows.map((row) => row.tr));
     heads.forEach((head, place) => {
       if (place === column) head.setAttribute("aria-sort", direction);

@@ -2,6 +2,7 @@
 //! on a session's page.
 
 mod index;
+mod ladder;
 mod palette;
 mod parts;
 mod sections;
@@ -48,7 +49,7 @@ mod tests {
             "By a FIN that no close_notify announced",
             "Nobody&#39;s",
             "<span class=\"dots\" aria-hidden=\"true\">●●○</span> likely",
-            "<b>network</b>: every byte was acknowledged",
+            "<b>The network:</b> every byte was acknowledged",
             "<code>middlebox-idle-timeout</code>",
             "<code>tcpdump -i any -w server.pcap host 10.0.0.12 and tcp port 443</code>",
             "<b>3312</b>",

@@ -2,8 +2,9 @@
 
 use crate::analyze::Finished;
 use crate::base::{At, Side, printable};
-use crate::diagnose::{Citation, Confidence, Fact, Rule, Verdict};
+use crate::diagnose::{Citation, Confidence, Fact, Fault, Rule, Verdict};
 use crate::report::about::About;
+use crate::report::html::ladder;
 use crate::report::html::parts::{blocks, paste, sureness, table, tone};
 use crate::report::html::write::Html;
 use crate::report::text::{count, sentence, shown};
@@ -19,6 +20,7 @@ pub(super) fn write(html: &mut Html, finished: &Finished, rule: Option<&Rule>, a
     html.within("main", &[], |html| {
         facts(html, session, verdict, rule);
         doubts(html, session, verdict);
+        happened(html, session, verdict, about);
         cited(html, session, verdict, about);
         logged(html, session, verdict);
         advice(html, verdict, rule);
@@ -135,8 +137,8 @@ fn doubts(html: &mut Html, session: &Session, verdict: &Verdict) {
             html.within("ul", &[("class", "reasons")], |html| {
                 for ruled_out in &verdict.ruled_out {
                     html.within("li", &[], |html| {
-                        html.leaf("b", &[], ruled_out.fault.name());
-                        html.text(": ");
+                        html.leaf("b", &[], &sentence(party(ruled_out.fault)).replace('.', ":"));
+                        html.text(" ");
                         html.text(&shown(&ruled_out.why));
                     });
                 }
@@ -144,6 +146,18 @@ fn doubts(html: &mut Html, session: &Session, verdict: &Verdict) {
         });
         section(html, "unknown", "What this capture cannot know", |html| unknown(html, session, verdict));
     });
+}
+
+/// A party, as a sentence names it.
+fn party(fault: Fault) -> &'static str {
+    match fault {
+        Fault::None => "nobody",
+        Fault::Client => "the client",
+        Fault::Server => "the server",
+        Fault::Proxy => "a proxy or another box between them",
+        Fault::Network => "the network",
+        Fault::Undetermined => "somebody whom this capture does not show",
+    }
 }
 
 fn unknown(html: &mut Html, session: &Session, verdict: &Verdict) {
@@ -156,7 +170,7 @@ fn unknown(html: &mut Html, session: &Session, verdict: &Verdict) {
         for other in &verdict.alternatives {
             html.within("li", &[], |html| {
                 html.text("Whether it was ");
-                html.leaf("b", &[], other.fault.name());
+                html.leaf("b", &[], party(other.fault));
                 html.text(" (");
                 html.leaf("code", &[], other.cause);
                 html.text("): ");
@@ -184,6 +198,12 @@ fn unknown(html: &mut Html, session: &Session, verdict: &Verdict) {
             });
         }
     });
+}
+
+fn happened(html: &mut Html, session: &Session, verdict: &Verdict, about: &About) {
+    if session.timeline.iter().next().is_some() {
+        section(html, "ladder", "What happened", |html| ladder::write(html, session, verdict, &about.context));
+    }
 }
 
 /// A row of the table of cited frames.
@@ -281,7 +301,7 @@ fn check(html: &mut Html, session: &Session, verdict: &Verdict, about: &About) {
             html.within("li", &[], |html| {
                 html.text("Open ");
                 html.leaf("code", &[], &file.map_or("the capture".to_owned(), |name| printable(name, 100)));
-                html.text(" and paste this display filter. It shows the frames cited above:");
+                html.text(" and paste this display filter. It shows the frames that the verdict rests on:");
                 paste(html, &filter.to_string());
             });
             html.within("li", &[], |html| {
