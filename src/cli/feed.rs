@@ -90,7 +90,7 @@ impl Feed {
         let total: Option<u64> = parts.iter().map(|part| size(part)).sum();
         let context = Context { files: parts.iter().map(|part| base_name(part)).collect(), clock };
         let live = parts.iter().any(|part| is_stdin(part));
-        let mut analyzer = Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() });
+        let mut analyzer = Analyzer::new(Options { limits, tls_ports: selectors.parties.tls_port.clone(), ..Options::default() });
         let mut problems = Vec::new();
         let keylogs = KeyLogs::open(&keys.keylog, live, analyzer.secrets(), &mut problems);
         let mut feed = Feed {
@@ -350,16 +350,21 @@ impl Feed {
             self.keylogs.next_file();
             self.done += capture.position();
             // What the capturing program lost, it says at the end of the file.
-            if capture.info().interfaces.iter().any(lost_packets) {
-                self.analyzer.note_kernel_drops();
+            let lost: u64 = capture.info().interfaces.iter().map(lost_packets).fold(0, u64::saturating_add);
+            if lost > 0 {
+                self.analyzer.note_kernel_drops(lost);
             }
         }
     }
 }
 
-fn lost_packets(interface: &InterfaceInfo) -> bool {
-    let counted = interface.statistics.and_then(|statistics| statistics.dropped_by_os.max(statistics.dropped_by_interface));
-    interface.dropped > 0 || counted > Some(0)
+/// Packets that the capturing program says it lost on an interface.
+fn lost_packets(interface: &InterfaceInfo) -> u64 {
+    let counted = interface.statistics.map_or(0, |statistics| {
+        statistics.dropped_by_os.unwrap_or_default().saturating_add(statistics.dropped_by_interface.unwrap_or_default())
+    });
+    // Packet by packet or in all: the same packets, counted in two places.
+    interface.dropped.max(counted)
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -90,7 +90,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
         return unanswered(session, context.beside.same_silence.as_ref()?);
     }
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
-    let trigger = rst.trigger.filter(|_| rst.from_nowhere())?;
+    let trigger = rst.trigger.filter(|_| rst.from_nowhere() && !rst.from_here)?;
     let quiet = session.silence_before(trigger).filter(|quiet| *quiet >= Span::from_secs(2))?;
     let same = context.beside.same_silence.as_ref();
     let misfits = rst.misfits();

@@ -252,8 +252,10 @@ fn covers(draft: &Draft<'_>, at: At, from: Option<Side>) -> bool {
 fn alike(act: &ActKind, event: Option<&Event>) -> bool {
     let Some(event) = event else { return false };
     match act {
-        ActKind::Alert(_) => matches!(event.what, What::Alert(..)),
-        ActKind::SealedAlert { .. } => matches!(event.what, What::SealedAlert(_) | What::Data(..) | What::SealedFlight(..)),
+        ActKind::Alert(_) => matches!(event.what, What::Alert(..) | What::OpenedAlert(..)),
+        ActKind::SealedAlert { .. } => {
+            matches!(event.what, What::SealedAlert(_) | What::OpenedAlert(..) | What::Data(..) | What::SealedFlight(..))
+        }
         ActKind::Fin => matches!(event.what, What::Fin(_)),
         ActKind::Rst(_) => matches!(event.what, What::Rst(..)),
         ActKind::Icmp { .. } => matches!(event.what, What::Icmp(_)),
@@ -262,7 +264,9 @@ fn alike(act: &ActKind, event: Option<&Event>) -> bool {
 }
 
 fn closes(event: Option<&Event>) -> bool {
-    event.is_some_and(|event| matches!(event.what, What::Alert(..) | What::SealedAlert(_) | What::Fin(_) | What::Rst(..) | What::Icmp(_)))
+    event.is_some_and(|event| {
+        matches!(event.what, What::Alert(..) | What::OpenedAlert(..) | What::SealedAlert(_) | What::Fin(_) | What::Rst(..) | What::Icmp(_))
+    })
 }
 
 fn shape(what: &What) -> Shape {
@@ -283,6 +287,8 @@ fn shape(what: &What) -> Shape {
         | What::SealedFlight(..)
         | What::EarlyData(..)
         | What::Data(..)
+        | What::OpenedHandshake(_)
+        | What::OpenedAlert(..)
         | What::Alert(..)
         | What::SealedAlert(_)
         | What::Broken
