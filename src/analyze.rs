@@ -9,8 +9,9 @@ use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
-use crate::session::{Flow, Grounds, Session, Surroundings};
+use crate::session::{Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::Streams;
+use crate::tls::Secrets;
 
 mod settling;
 mod table;
@@ -46,7 +47,7 @@ impl Options {
 
     /// Ends a connection that was followed alone, on the grounds given and beside what others told, and judges it.
     pub fn conclude(&self, mut flow: Flow, grounds: Grounds, beside: Beside) -> Finished {
-        flow.close_holes(grounds.end, &self.limits);
+        flow.close_holes(grounds.end, Given { limits: &self.limits, secrets: None, room: 0 });
         let session = Arc::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
         let verdict = self.judge(&session, &beside);
         Finished { session, verdict, beside, id: 0, open: false }
@@ -93,6 +94,10 @@ pub struct Totals {
     pub tcp_connections: u64,
     /// TLS sessions, and those that were meant to be.
     pub sessions: u64,
+    /// Sessions of which a key log had secrets.
+    pub keyed: u64,
+    /// Of these: those of which some record was decrypted.
+    pub decrypted: u64,
     /// TCP connections without TLS, left out.
     pub plain_connections: u64,
     /// Frames that held nothing to analyse, by reason.
@@ -142,6 +147,7 @@ pub struct Analyzer {
     kernel_drops: bool,
     /// What the sessions judged so far tell of others.
     company: Company,
+    secrets: Secrets,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
@@ -167,6 +173,7 @@ impl Analyzer {
             dropped_candidates: 0,
             evicted: 0,
             kernel_drops: false,
+            secrets: Secrets::default(),
             finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),
@@ -226,6 +233,12 @@ impl Analyzer {
     /// The capture itself says that it lost packets.
     pub fn note_kernel_drops(&mut self) {
         self.kernel_drops = true;
+    }
+
+    /// The secrets of TLS sessions, for key logs to be read into. What is there when a session's handshake comes is used throughout; what
+    /// comes later, when the session ends.
+    pub fn secrets(&mut self) -> &mut Secrets {
+        &mut self.secrets
     }
 
     /// The capture is over: everything still open is judged as it stands.
@@ -318,12 +331,12 @@ impl Analyzer {
             Ok(place) => place,
             Err(late) => return late,
         };
-        let room = self.options.limits.reorder_total.saturating_sub(self.held);
+        let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
         let connection = flow.serial.wrapping_sub(1);
-        let before = flow.conn.held();
-        flow.push(segment, &self.options.limits, room);
-        self.held = (self.held + flow.conn.held()).saturating_sub(before);
+        let before = held(flow, given);
+        flow.push(segment, given);
+        self.held = (self.held + held(flow, given)).saturating_sub(before);
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
@@ -423,8 +436,9 @@ impl Analyzer {
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {
-        self.held = self.held.saturating_sub(flow.conn.held());
-        flow.close_holes(self.end, &self.options.limits);
+        let given = given(&self.options.limits, &self.secrets, self.held);
+        self.held = self.held.saturating_sub(held(&flow, given));
+        flow.close_holes(self.end, given);
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
         let options = &self.options;
         let is_tls_port = |port: u16| options.is_tls_port(port);
@@ -452,6 +466,8 @@ impl Analyzer {
 
     fn emit(&mut self, mut session: Box<Session>) {
         self.totals.sessions += 1;
+        self.totals.keyed += u64::from(session.tls.decryption.keyed);
+        self.totals.decrypted += u64::from(session.tls.decryption.opened > 0);
         session.grounds.server_speaks_tls = self.servers.contains(&session.ends.server);
         let session: Arc<Session> = Arc::from(session);
         let (flows, rest) = (&self.flows, &self.rest);
@@ -469,6 +485,17 @@ fn is_served(flow: &Flow, server: Endpoint, since: Time) -> bool {
     let conn = &flow.conn;
     let Some(way) = [Way::AtoB, Way::BtoA].into_iter().find(|&way| conn.key.source(way) == server) else { return false };
     conn.established.is_some_and(|up| up.time < since) && conn.half(way).fin().is_none() && !flow.is_over()
+}
+
+/// What a flow is given, while all of them together hold `held` bytes.
+fn given<'a>(limits: &'a Limits, secrets: &'a Secrets, held: usize) -> Given<'a> {
+    Given { limits, secrets: Some(secrets), room: limits.reorder_total.saturating_sub(held) }
+}
+
+/// Bytes that a flow holds: beyond holes, and of records whose secrets may still come.
+#[inline]
+fn held(flow: &Flow, given: Given<'_>) -> usize {
+    flow.conn.held() + if given.may_learn() { flow.held_records() } else { 0 }
 }
 
 /// The next of `queue`, if its time has come, or if more than `most` wait.

@@ -52,7 +52,9 @@
 //! - **A hole in a stream is handed up, with its reason**, and what came before it is never glued to what came after.
 //! - **Each direction has its own buffers and state.** Client and server are earned by a SYN or a ClientHello, never assumed.
 //! - **Every held byte is bounded**, per flow and in total ([`base::Limits`]), and reaching a bound is reported. Ciphertext is counted,
-//!   never held; memory does not grow with the capture.
+//!   never held, but for short records while their secrets may still come; memory does not grow with the capture.
+//! - **Secrets stay secret**: wiped when dropped, in no output, not even a debugging one. A decryption that fails takes nothing from what
+//!   the framing tells.
 //! - **Only a seen end can be blamed.** "The server never answered" and "the capture stops here" are different values.
 //! - **No verdict without evidence**: it cites frames, and says of each whether it was seen, inferred, or is missing.
 //! - **Unknown values survive** to be printed: wire numbers are newtypes with named constants, not closed enums.
@@ -76,6 +78,8 @@
 //! | retransmissions, holes, keep-alives | `tcp/connection.rs`, `tcp/half.rs`; out of order: `tcp/assembler.rs` |
 //! | what a sender's packets look like (TTL, IP ID, options) | `tcp/sender.rs` |
 //! | a TLS message, alert, extension | `tls/handshake.rs`, `tls/hello.rs`, `tls/alert.rs` |
+//! | key logs | `tls/secrets.rs`; reading them while they grow: `cli/keylog.rs` |
+//! | what a key opens (suites, key schedules, sequence numbers) | `tls/decrypt/`; what is made of it: `session/keyed.rs` |
 //! | records cut by holes, padding, resynchronising | `tls/framer.rs`, `tls/framer/resync.rs` |
 //! | what counts as a complete exchange | `app/http1.rs`, `app/http2.rs`, `app/websocket.rs`; a protocol more: `app/exchange.rs` |
 //! | a protocol before TLS | a file in `prelude/`, recognised in `prelude/recognise.rs` |

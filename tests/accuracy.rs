@@ -12,10 +12,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use whohungup::analyze::Finished;
+use whohungup::analyze::{Finished, Totals};
 use whohungup::base::Side;
 use whohungup::diagnose::{Confidence, rules};
 
@@ -33,9 +34,13 @@ fn main() -> ExitCode {
     if !filters.is_empty() && !filters.iter().any(|filter| "accuracy".contains(filter.as_str())) {
         return ExitCode::SUCCESS;
     }
-    let score = score();
-    score.print();
-    let failures = score.failures();
+    let without = score(common::sessions_of);
+    without.print("without keys");
+    let with = score(common::sessions_with_keys);
+    with.print("with the keys of those that have some");
+    let mut failures = without.failures();
+    failures.extend(with.failures().into_iter().map(|failure| format!("with keys: {failure}")));
+    failures.extend(with.contradicts(&without));
     for failure in &failures {
         println!("FAILED: {failure}");
     }
@@ -114,6 +119,8 @@ struct Score {
     ending: Tally,
     closed_by: Tally,
     close_notify: Tally,
+    /// The same of sessions that were decrypted.
+    decrypted: Tally,
     phase: Tally,
     fault: Tally,
     cause: Tally,
@@ -128,9 +135,11 @@ struct Score {
     invented: Vec<String>,
     disagreements: Vec<String>,
     causes: BTreeMap<String, OfCause>,
+    /// What was said of each side's close_notify, whether its session was decrypted, and whether the capture has defects.
+    said: BTreeMap<String, (&'static str, bool, bool)>,
 }
 
-fn score() -> Score {
+fn score(sessions_of: fn(&Path) -> (Vec<Finished>, Totals)) -> Score {
     let directory = common::extra().unwrap_or_else(common::directory);
     let labels = fs::read_to_string(directory.join("truth.jsonl")).unwrap();
     let mut files: BTreeMap<String, Vec<Truth>> = BTreeMap::new();
@@ -143,7 +152,7 @@ fn score() -> Score {
         score.causes.insert(rule.slug.to_owned(), OfCause::default());
     }
     for (file, truths) in &files {
-        let (sessions, _) = common::sessions_of(&directory.join(file));
+        let (sessions, _) = sessions_of(&directory.join(file));
         let mut found: HashMap<(String, String), Vec<&Finished>> = HashMap::new();
         for finished in sessions.iter().rev() {
             let ends = finished.session.ends;
@@ -204,6 +213,11 @@ impl Score {
             let right = if want { matches!(have, "sent" | "likely") } else { matches!(have, "absent" | "not_applicable") };
             let open = have == "unknown";
             self.close_notify.add(right, open);
+            let decrypted = session.tls.decryption.name() == Some("fully");
+            if decrypted {
+                self.decrypted.add(right && have != "likely", open);
+            }
+            self.said.insert(format!("{place} {side}"), (have, decrypted, !session.caps.is_empty()));
             if !right && !open {
                 let want = if want { "sent" } else { "absent" };
                 self.disagreements.push(differs(&format!("the {side}'s close_notify"), want, have));
@@ -248,8 +262,8 @@ impl Score {
         }
     }
 
-    fn print(&self) {
-        println!("\naccuracy: {} labelled sessions in {} captures, without keys", self.sessions, self.captures);
+    fn print(&self, keys: &str) {
+        println!("\naccuracy: {} labelled sessions in {} captures, {keys}", self.sessions, self.captures);
         println!("\n  {:<46}{:>6} {:>6} {:>6} {:>6}", "cause", "shown", "of", "silent", "of");
         for (cause, found) in &self.causes {
             let shown = found.shown.values().filter(|given| given.contains(cause.as_str())).count();
@@ -267,6 +281,7 @@ impl Score {
             ("endings", &self.ending),
             ("closed_by", &self.closed_by),
             ("close_notify, each side", &self.close_notify),
+            ("… of decrypted sessions", &self.decrypted),
             ("phases", &self.phase),
             ("fault acceptable", &self.fault),
             ("cause acceptable", &self.cause),
@@ -298,6 +313,26 @@ impl Score {
             println!("    {line}");
         }
         println!();
+    }
+
+    /// What must be once sessions are decrypted, beside what must be anyway: no close_notify is inferred, or left open by a capture
+    /// without defects, and none that was stated without
+    /// keys is disproved by them.
+    fn contradicts(&self, without: &Score) -> Vec<String> {
+        let mut failures = Vec::new();
+        if self.decrypted.all() == 0 {
+            failures.push("no session was decrypted".to_owned());
+        }
+        for (place, (with, decrypted, limited)) in &self.said {
+            let Some((before, ..)) = without.said.get(place).filter(|_| *decrypted) else { continue };
+            if *with == "likely" || (*with == "unknown" && !*limited) {
+                failures.push(format!("{place}'s close_notify is {with} although the session was decrypted"));
+            }
+            if matches!((*before, *with), ("sent", "absent") | ("absent", "sent")) {
+                failures.push(format!("{place}'s close_notify was said to be {before} without keys, and is {with}"));
+            }
+        }
+        failures
     }
 
     /// What must not be, one line each.

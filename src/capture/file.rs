@@ -113,6 +113,24 @@ impl CaptureFile {
     /// The file is cut short or damaged, or reading it failed. All complete frames before that have been delivered.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        let Some(record) = self.advance()? else { return Ok(None) };
+        Ok(Some(self.frame(record)))
+    }
+
+    /// The same, with the key log lines that come before the frame: see [`secrets`](CaptureFile::secrets).
+    ///
+    /// # Errors
+    ///
+    /// As [`next_frame`](CaptureFile::next_frame).
+    #[inline]
+    pub fn next_with_secrets(&mut self) -> Result<Option<(Frame<'_>, &[u8])>, CaptureError> {
+        let Some(record) = self.advance()? else { return Ok(None) };
+        Ok(Some((self.frame(record), self.secrets())))
+    }
+
+    /// Reads up to behind the next packet; says how long its record was.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<usize>, CaptureError> {
         if self.ended {
             return Ok(None);
         }
@@ -121,7 +139,10 @@ impl CaptureFile {
             Parser::Pcapng(_) => self.pcapng_packet(),
         };
         match next {
-            Ok(Some(record)) => Ok(Some(self.frame(record))),
+            Ok(Some(record)) => {
+                self.info.frames += 1;
+                Ok(Some(record))
+            }
             Ok(None) => {
                 self.ended = true;
                 Ok(None)
@@ -135,8 +156,7 @@ impl CaptureFile {
 
     /// The packet parsed last, whose record was `record` bytes long.
     #[inline]
-    fn frame(&mut self, record: usize) -> Frame<'_> {
-        self.info.frames += 1;
+    fn frame(&self, record: usize) -> Frame<'_> {
         let packet = &self.packet;
         Frame {
             at: At::new(packet.time, frame_number(self.info.frames), self.file),

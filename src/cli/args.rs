@@ -78,6 +78,8 @@ pub(crate) struct ReadArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]
+    pub(crate) keys: Keys,
+    #[command(flatten)]
     pub(crate) selectors: Selectors,
     #[command(flatten)]
     pub(crate) looks: Looks,
@@ -96,6 +98,8 @@ pub(crate) struct ShowArgs {
     #[arg(long, short, value_enum, default_value_t = StoryFormat::Text)]
     pub(crate) format: StoryFormat,
     #[command(flatten)]
+    pub(crate) keys: Keys,
+    #[command(flatten)]
     pub(crate) selectors: Selectors,
     #[command(flatten)]
     pub(crate) looks: Looks,
@@ -111,6 +115,16 @@ pub(crate) struct CausesArgs {
     pub(crate) error: Option<String>,
     #[command(flatten)]
     pub(crate) looks: Looks,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// Decrypt with the secrets in this key log (SSLKEYLOGFILE), which may still be written; can be given several times
+    ///
+    /// Alerts, certificates and application protocols are then read instead of inferred. Key logs inside a pcapng file are used without
+    /// being asked for. No secret is ever printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug, Default)]

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use crate::base::{Limits, Time, printable};
 use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
-use crate::cli::args::{self, Selectors};
+use crate::cli::args::{self, Keys, Selectors};
+use crate::cli::keylog::KeyLogs;
 use crate::cli::progress::Progress;
 use crate::cli::select::{Selection, distance};
 use crate::cli::usage;
@@ -45,6 +46,11 @@ pub(crate) struct Feed {
     /// Where they are handed out at once: which of those that may change were, and what changed.
     shown: HashSet<u64>,
     news: VecDeque<News>,
+    keylogs: KeyLogs,
+    /// Files that could not be read, or not to their end.
+    failed: usize,
+    /// All files are read.
+    ending: bool,
     finished: bool,
     problems: Vec<String>,
     progress: Progress,
@@ -59,7 +65,14 @@ impl Feed {
     /// # Errors
     ///
     /// No file can be read, or the selection makes no sense.
-    pub(crate) fn open(files: &[PathBuf], selectors: &Selectors, clock: Clock, limits: Limits, watched: bool) -> anyhow::Result<Feed> {
+    pub(crate) fn open(
+        files: &[PathBuf],
+        keys: &Keys,
+        selectors: &Selectors,
+        clock: Clock,
+        limits: Limits,
+        watched: bool,
+    ) -> anyhow::Result<Feed> {
         let filter = Filter::new(selectors.filter.as_deref())?;
         // What is read of a pipe is gone, so its time is not looked at.
         let parts: Vec<PathBuf> = if files.iter().any(|file| is_stdin(file)) {
@@ -69,6 +82,10 @@ impl Feed {
         };
         let total: Option<u64> = parts.iter().map(|part| size(part)).sum();
         let context = Context { files: parts.iter().map(|part| base_name(part)).collect(), clock };
+        let live = parts.iter().any(|part| is_stdin(part));
+        let mut analyzer = Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() });
+        let mut problems = Vec::new();
+        let keylogs = KeyLogs::open(&keys.keylog, live, analyzer.secrets(), &mut problems);
         let mut feed = Feed {
             parts,
             context,
@@ -79,12 +96,15 @@ impl Feed {
             current: None,
             done: 0,
             link_types: Vec::new(),
-            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() }),
+            analyzer,
+            keylogs,
             settling: Settling::default(),
             shown: HashSet::new(),
             news: VecDeque::new(),
+            failed: 0,
+            ending: false,
             finished: false,
-            problems: Vec::new(),
+            problems,
             progress: Progress::new(total.filter(|_| watched)),
             alive: false,
             nearest: None,
@@ -191,6 +211,12 @@ impl Feed {
         self.analyzer.totals()
     }
 
+    /// What is worth saying of the key logs, one line each.
+    pub(crate) fn notes(&mut self) -> Vec<String> {
+        let totals = self.analyzer.totals().clone();
+        self.keylogs.notes(&totals, self.analyzer.secrets())
+    }
+
     /// What could not be read, one line each.
     pub(crate) fn problems(&self) -> &[String] {
         &self.problems
@@ -224,11 +250,17 @@ impl Feed {
                 if self.begin()? {
                     continue;
                 }
+                if !self.ending {
+                    self.ending = true;
+                    self.keylogs.end(self.analyzer.secrets(), &mut self.problems);
+                }
                 self.finished = !self.analyzer.finish_some();
                 return Ok(!self.finished || self.has_more());
             };
-            let first = match capture.next_frame() {
-                Ok(Some(frame)) => {
+            let first = match capture.next_with_secrets() {
+                Ok(Some((frame, lines))) => {
+                    self.keylogs.take(lines, self.analyzer.secrets());
+                    self.keylogs.look(self.analyzer.secrets(), &mut self.problems);
                     self.analyzer.push(&frame);
                     self.filter.see(&frame)?;
                     self.selection.is_none().then_some(frame.at.time)
@@ -238,6 +270,7 @@ impl Feed {
                     continue;
                 }
                 Err(error) => {
+                    self.failed += 1;
                     self.problems.push(error.to_string());
                     self.close();
                     continue;
@@ -276,11 +309,14 @@ impl Feed {
                     self.current = Some(capture);
                     return Ok(true);
                 }
-                Err(error) => self.problems.push(format!("{error}{}", meant_a_command(part))),
+                Err(error) => {
+                    self.failed += 1;
+                    self.problems.push(format!("{error}{}", meant_a_command(part)));
+                }
             }
         }
         // A capture of which not even the beginning could be read has nothing to report.
-        if self.problems.len() >= self.parts.len() && self.analyzer.totals().frames == 0 && self.link_types.is_empty() {
+        if self.failed >= self.parts.len() && self.analyzer.totals().frames == 0 && self.link_types.is_empty() {
             anyhow::bail!("{}", self.problems.join("\nwhohungup: "));
         }
         Ok(false)
@@ -288,6 +324,7 @@ impl Feed {
 
     fn close(&mut self) {
         if let Some(capture) = self.current.take() {
+            self.keylogs.next_file();
             self.done += capture.position();
             // What the capturing program lost, it says at the end of the file.
             if capture.info().interfaces.iter().any(lost_packets) {

@@ -4,6 +4,7 @@ mod args;
 mod causes;
 mod feed;
 mod interfaces;
+mod keylog;
 mod progress;
 mod read;
 mod select;

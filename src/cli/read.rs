@@ -16,7 +16,7 @@ use crate::session::Session;
 pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
     let streams = matches!(args.format, Format::Json | Format::Ndjson | Format::Csv);
     let watched = console.watched && !(streams && console.terminal) && !args.quiet;
-    let mut feed = Feed::open(&args.files, &args.selectors, args.looks.clock(), Limits::default(), watched)?;
+    let mut feed = Feed::open(&args.files, &args.keys, &args.selectors, args.looks.clock(), Limits::default(), watched)?;
     let from_pipe = args.files.iter().any(|file| file.as_os_str() == "-");
     let mut tally = Tally::default();
     let mut sink = Sink::new(args, &feed, console)?;
@@ -47,6 +47,11 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
     }
     sink.end(args, &feed, &tally, console)?;
     console.out.flush()?;
+    if !args.quiet {
+        for note in feed.notes() {
+            console.complain(&note);
+        }
+    }
     for problem in feed.problems() {
         console.complain(problem);
     }
@@ -176,6 +181,9 @@ fn show_command(args: &ReadArgs) -> String {
     let mut command = "whohungup show".to_owned();
     for port in &args.selectors.tls_port {
         command.push_str(&format!(" --tls-port {port}"));
+    }
+    for keylog in &args.keys.keylog {
+        command.push_str(&format!(" --keylog {}", quoted(keylog)));
     }
     for file in args.files.iter().take(FEW) {
         command.push(' ');

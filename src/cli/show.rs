@@ -19,7 +19,7 @@ const NAMED: usize = 10;
 pub(super) fn show(args: &ShowArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
     let (files, number) = split(&args.files);
     let limits = Limits { timeline_head: STORY_EVENTS, timeline_tail: STORY_EVENTS, ..Limits::default() };
-    let mut feed = Feed::open(&files, &args.selectors, args.looks.clock(), limits, console.watched)?;
+    let mut feed = Feed::open(&files, &args.keys, &args.selectors, args.looks.clock(), limits, console.watched)?;
     let mut found: Option<Finished> = None;
     let mut others = Vec::new();
     let mut fitting = 0_u64;
@@ -41,7 +41,12 @@ pub(super) fn show(args: &ShowArgs, console: &mut Console<'_>) -> anyhow::Result
     }
     let one = number.is_some() || fitting == 1;
     match found.filter(|_| one) {
-        Some(finished) => print(&finished, args, &feed, console)?,
+        Some(finished) => {
+            print(&finished, args, &feed, console)?;
+            if !args.keys.keylog.is_empty() && !finished.session.tls.decryption.keyed {
+                console.complain("no key log has secrets of this session: nothing of it was decrypted");
+            }
+        }
         None => {
             others.sort_unstable();
             let problem = not_found(number, fitting, &others, &feed);

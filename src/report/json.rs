@@ -276,6 +276,7 @@ struct TlsJson<'a> {
     alpn: Option<Cow<'a, str>>,
     ja4: Option<String>,
     resumed: bool,
+    decrypted: Option<&'static str>,
 }
 
 impl<'a> TlsJson<'a> {
@@ -288,6 +289,7 @@ impl<'a> TlsJson<'a> {
             alpn: alpn(session),
             ja4: session.ja4(),
             resumed: tls.resumed,
+            decrypted: tls.decryption.name(),
         })
     }
 }

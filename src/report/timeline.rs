@@ -81,6 +81,10 @@ pub(super) fn what(what: &What) -> String {
         What::Alert(level, description) => {
             format!("alert: {}", Alert { level: AlertLevel(level), description: AlertDescription(description) })
         }
+        What::OpenedHandshake(typ) => format!("{} (decrypted)", HandshakeType(typ)),
+        What::OpenedAlert(level, description) => {
+            format!("alert: {} (decrypted)", Alert { level: AlertLevel(level), description: AlertDescription(description) })
+        }
         What::SealedAlert(len) => format!("encrypted record of {len} bytes: an alert, or as long as one"),
         What::Broken => "a record header that cannot be".to_owned(),
         What::Gap(bytes, why) => format!("{} missing: {}", size(bytes), gap(why)),

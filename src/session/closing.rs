@@ -149,10 +149,10 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     let peer_way = way.opposite();
     let peer_bare_fin = flow.conn.half(peer_way).fin().is_some_and(|fin| {
         let offset = flow.conn.half(peer_way).offset_of(fin.seq);
-        let announced = tls.ways[peer_way].last.is_some_and(|last| looks_like_alert(tls, peer_way, &last));
-        !announced && last.knew > offset
+        !announced(tls, peer_way) && last.knew > offset
     });
-    if !looks_like_alert(tls, way, &last) {
+    // What was opened is known, and if it is an alert, it stands among those.
+    if last.opened || !looks_like_alert(tls, way, &last) {
         return None;
     }
     if !anything_closed(flow) && last.typ != 21 {
@@ -160,7 +160,9 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     }
     if last.typ == 21 {
         // An alert behind an alert: the first was not the close_notify (Go says why it goes, then takes leave).
-        if let Some(first) = state.before_last.filter(|before| before.typ == 21 && before.len != 2 && tls.is_established()) {
+        if let Some(first) =
+            state.before_last.filter(|before| before.typ == 21 && before.len != 2 && !before.opened && tls.is_established())
+        {
             return Some((first, if peer_bare_fin { SealedReading::Unclear } else { SealedReading::Fatal }));
         }
         let reading = match (tls.is_established(), peer_bare_fin) {
@@ -173,7 +175,7 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     // Java announces its close with two padded records: user_canceled, then close_notify.
     let pair = state.padding == Some(16) && state.before_last.is_some_and(|before| before.typ == 23 && before.len == last.len);
     let (first, run) = if pair { (state.before_last.unwrap_or(last), 2) } else { (last, 1) };
-    let peer_closed = tls.ways[peer_way].last.is_some_and(|end| looks_like_alert(tls, peer_way, &end) && last.knew > end.offset);
+    let peer_closed = announced(tls, peer_way) && tls.ways[peer_way].last.is_some_and(|end| last.knew > end.offset);
     let reading = if peer_bare_fin || state.short_records > run || two_byte_messages(flow, tls, client) {
         SealedReading::Unclear
     } else if way != client && state.app_records == 0 && !peer_closed {
@@ -201,6 +203,14 @@ fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side
             acts.retain(|act| act.side != Some(side(way)));
         }
     }
+}
+
+/// Whether a direction ends with what is, or looks like, an alert.
+fn announced(tls: &Tracker, way: Way) -> bool {
+    tls.ways[way].last.is_some_and(|last| match last.opened {
+        true => tls.alerts.iter().any(|alert| alert.way == way && alert.offset == last.offset),
+        false => looks_like_alert(tls, way, &last),
+    })
 }
 
 fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {

@@ -5,6 +5,7 @@ use crate::decode::IcmpError;
 use crate::prelude::Story;
 use crate::session::act::Closing;
 use crate::session::flow::Said;
+use crate::session::keyed::Decryption;
 use crate::session::timeline::Timeline;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tls::{self, Alert, Chain, ClientHello, Protection, ServerHello, Suite, Version};
@@ -260,11 +261,11 @@ pub struct TlsFacts {
     pub early_data: bool,
     /// Handshakes after the first.
     pub renegotiations: u32,
-    /// The server's certificates (TLS ≤ 1.2, in clear).
+    /// The server's certificates, where they were in clear (up to TLS 1.2) or could be opened.
     pub certificates: Option<Box<Chain>>,
     /// The end of the server's certificate message, or of what must hold it (TLS 1.3: the first sealed record of its flight).
     pub certificate_at: Option<At>,
-    /// The server asked for a client certificate (TLS ≤ 1.2, in clear).
+    /// The server asked for a client certificate, as far as that could be read.
     pub certificate_request: Option<At>,
     /// What the client answered: `Some((at, true))` a certificate, `Some((at, false))` an empty list.
     pub client_certificate: Option<(At, bool)>,
@@ -274,7 +275,9 @@ pub struct TlsFacts {
     pub change_cipher_spec: PerSide<Option<At>>,
     /// TLS 1.3 padding that each side adds to every record (16 for SunJSSE), once calibrated.
     pub padding: PerSide<Option<u16>>,
-    /// Alerts in clear, in order, the first few: who, frame, what.
+    /// How much of the session was opened with secrets from a key log.
+    pub decryption: Decryption,
+    /// Alerts that could be read, in order, the first few: who, frame, what.
     pub alerts: Vec<(Side, At, Alert)>,
 }
 
@@ -289,7 +292,7 @@ impl Session {
         Some(self.tls.client_hello.as_ref()?.server_name.as_ref()?.text())
     }
 
-    /// The application protocol that the server chose (TLS ≤ 1.2; TLS 1.3 encrypts it). From the network: not escaped.
+    /// The application protocol that the server chose (TLS 1.3 encrypts it: it takes keys). From the network: not escaped.
     pub fn alpn(&self) -> Option<String> {
         let chosen = self.tls.server_hello.as_ref()?.alpn.as_deref()?;
         Some(String::from_utf8_lossy(chosen).into_owned())

@@ -10,6 +10,9 @@ use crate::session::tracker::Tracker;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tls::AlertDescription;
 
+/// Bytes of a record's header.
+const RECORD_HEADER: u64 = 5;
+
 /// What the analysis knows beside the flow itself.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -251,6 +254,12 @@ impl Flow {
         }
         let half = self.conn.half(way);
         let state = &tls.ways[way];
+        if let Some(last) = state.last.filter(|last| last.opened)
+            && self.nothing_unseen_after(way, last.offset + RECORD_HEADER + u64::from(last.len))
+        {
+            // What it said last is known: whatever went unseen before that was no close_notify.
+            return CloseNotify::Absent;
+        }
         // A direction that spoke without a hello seen, or whose framing was lost, may have said anything.
         if state.was_lost || half.packets() == 0 || !half.syn_seen() && tls.client_hello_at.is_none() {
             return CloseNotify::Unknown;
@@ -258,16 +267,30 @@ impl Flow {
         if self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {
             return CloseNotify::Unknown;
         }
-        let fin = half.fin().is_some_and(|fin| half.offset_of(fin.seq) == half.delivered());
-        let own_rst = closing::final_rst(self, way).is_some_and(|rst| rst.seq_offset <= 0);
-        let peer_rst = closing::final_rst(self, way.opposite()).is_some();
         // Where the ServerHello went unseen, so did what would tell an alert from data.
         let hidden = tls.is_tls13() || tls.version.is_none();
-        let looks = state.last.is_some_and(|last| last.typ == 23 && hidden && tls.is_alert_sized(way, last.len));
+        let looks = state.last.is_some_and(|last| last.typ == 23 && !last.opened && hidden && tls.is_alert_sized(way, last.len));
         if looks {
             return CloseNotify::Unknown;
         }
-        if fin || own_rst || peer_rst { CloseNotify::Absent } else { CloseNotify::Unknown }
+        if self.ended(way) { CloseNotify::Absent } else { CloseNotify::Unknown }
+    }
+
+    /// The direction said nothing more behind `offset`, as far as its FIN and its peer's acknowledgements tell.
+    fn nothing_unseen_after(&self, way: Way, offset: u64) -> bool {
+        let half = self.conn.half(way);
+        let fin = half.fin().map(|fin| half.offset_of(fin.seq));
+        let acknowledged = self.conn.half(way.opposite()).acked().map_or(0, |ack| half.offset_of(ack));
+        offset == half.delivered() && fin.is_none_or(|fin| fin == offset) && acknowledged <= offset + u64::from(fin.is_some())
+    }
+
+    /// The direction is over, and was seen up to there: its FIN or RST, or the peer's RST.
+    fn ended(&self, way: Way) -> bool {
+        let half = self.conn.half(way);
+        let fin = half.fin().is_some_and(|fin| half.offset_of(fin.seq) == half.delivered());
+        let own_rst = closing::final_rst(self, way).is_some_and(|rst| rst.seq_offset <= 0);
+        let peer_rst = closing::final_rst(self, way.opposite()).is_some();
+        fin || own_rst || peer_rst
     }
 
     /// Holes lie wholly inside records: the framing is certain all the same.
@@ -280,7 +303,9 @@ impl Flow {
         let tls = *tracker;
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
+        let decryption = tls.decryption();
         TlsFacts {
+            decryption,
             seen: tls.records > 0,
             client_hello: tls.client_hello,
             client_hello_at: tls.client_hello_at.map(|(end, _)| end),

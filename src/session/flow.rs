@@ -3,6 +3,7 @@
 use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
 use crate::decode::{IcmpError, Segment, TcpFlags};
 use crate::session::act::{Rst, RstKind};
+use crate::session::keyed::Given;
 use crate::session::log::Log;
 use crate::session::reading::Reading;
 use crate::session::timeline::What;
@@ -97,8 +98,8 @@ impl Flow {
         }
     }
 
-    /// Takes in a segment; `room` is what all flows together may still hold of out-of-order data.
-    pub fn push(&mut self, segment: &Segment<'_>, limits: &Limits, room: usize) {
+    /// Takes in a segment.
+    pub fn push(&mut self, segment: &Segment<'_>, given: Given<'_>) {
         let way = segment.way;
         let knew = self.conn.known_by(segment);
         let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
@@ -108,9 +109,9 @@ impl Flow {
             self.log.run(segment.at, way, what);
         }
         let (reading, log, seldom) = (&mut self.reading, &mut self.log, &mut self.seldom);
-        let heard = self.conn.accept(segment, limits, room, &mut |way, piece| {
+        let heard = self.conn.accept(segment, given.limits, given.room, &mut |way, piece| {
             note_gap(seldom, way, &piece);
-            reading.take(way, &piece, from_start[way], knew, limits, log);
+            reading.take(way, &piece, from_start[way], knew, given, log);
         });
         if segment.flags.has(TcpFlags::SYN) {
             self.reading.set_client(self.conn.client);
@@ -128,13 +129,21 @@ impl Flow {
     }
 
     /// The connection is over, or the capture is: what is held beyond holes is read.
-    pub fn close_holes(&mut self, at: At, limits: &Limits) {
+    pub fn close_holes(&mut self, at: At, given: Given<'_>) {
         let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
         let (reading, log, seldom) = (&mut self.reading, &mut self.log, &mut self.seldom);
         self.conn.close_holes(at, &mut |way, piece| {
             note_gap(seldom, way, &piece);
-            reading.take(way, &piece, from_start[way], 0, limits, log);
+            reading.take(way, &piece, from_start[way], 0, given, log);
         });
+        if let Some(tls) = &mut self.reading.tls {
+            tls.look_once_more(given, &mut self.log);
+        }
+    }
+
+    /// Bytes held of records whose secrets may still come.
+    pub fn held_records(&self) -> usize {
+        self.reading.tls.as_ref().and_then(|tls| tls.keys.as_ref()).map_or(0, |keys| keys.held_bytes())
     }
 
     /// Both sides have closed, or one has reset it and nobody went on.

@@ -40,6 +40,15 @@ impl Log {
         }
     }
 
+    /// What an event of this frame and way says is known better by now.
+    pub fn reveal(&mut self, at: At, way: Way, what: What) {
+        if let Some(timeline) = &mut self.timeline
+            && let Some(event) = timeline.find_mut(|event| event.at == at && event.way == way && matches!(event.what, What::SealedAlert(_)))
+        {
+            event.what = what;
+        }
+    }
+
     fn is_kept(&self) -> bool {
         self.head > 0 || self.tail > 0
     }

@@ -1,7 +1,8 @@
 //! The two byte streams of a connection, read as what they are: prelude, TLS, or neither.
 
-use crate::base::{At, Limits, PerWay, Piece, Way};
+use crate::base::{At, PerWay, Piece, Way};
 use crate::prelude::{Prelude, Step};
+use crate::session::keyed::Given;
 use crate::session::log::Log;
 use crate::session::timeline::What;
 use crate::session::tracker::Tracker;
@@ -68,21 +69,21 @@ impl Reading {
     }
 
     /// Takes in a piece. `from_start` says that the stream's first byte is offset 0; `knew` is what its sender had acknowledged.
-    pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, limits: &Limits, log: &mut Log) {
+    pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         if let Some(spans) = &mut log.spans {
             spans.piece(way, piece);
         }
         match (self.modes[way], piece) {
-            (Mode::Tls, piece) => self.read_tls(way, piece, knew, limits, log),
-            (Mode::Start, Piece::Data { at, bytes, .. }) => self.begin(way, *at, bytes, piece, from_start, knew, limits, log),
+            (Mode::Tls, piece) => self.read_tls(way, piece, knew, given, log),
+            (Mode::Start, Piece::Data { at, bytes, .. }) => self.begin(way, *at, bytes, piece, from_start, knew, given, log),
             (Mode::Start, Piece::Gap { at, len, why, .. }) => {
                 // The beginning of the stream is missing: look for records in what follows.
                 log.add(*at, way, What::Gap(*len, *why));
                 if self.prelude.is_none() {
-                    self.start_midstream(way, limits);
+                    self.start_midstream(way, given);
                 }
             }
-            (Mode::Prelude, Piece::Data { at, bytes, .. }) => self.before_tls(way, *at, bytes, piece, knew, limits, log),
+            (Mode::Prelude, Piece::Data { at, bytes, .. }) => self.before_tls(way, *at, bytes, piece, knew, given, log),
             (Mode::Plain, Piece::Data { at, offset, bytes }) => self.keep_plain(way, *at, *offset, bytes, log),
             (Mode::Prelude | Mode::Plain, Piece::Gap { at, len, why, .. }) => {
                 log.add(*at, way, What::Gap(*len, *why));
@@ -93,12 +94,12 @@ impl Reading {
         }
     }
 
-    fn tracker(&mut self, limits: &Limits) -> &mut Tracker {
-        self.tls.get_or_insert_with(|| Box::new(Tracker::new(self.client, limits)))
+    fn tracker(&mut self, given: Given<'_>) -> &mut Tracker {
+        self.tls.get_or_insert_with(|| Box::new(Tracker::new(self.client, given.limits)))
     }
 
-    fn read_tls(&mut self, way: Way, piece: &Piece<'_>, knew: u64, limits: &Limits, log: &mut Log) {
-        let Some(not_tls) = self.tracker(limits).read(way, piece, knew, log) else { return };
+    fn read_tls(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) {
+        let Some(not_tls) = self.tracker(given).read(way, piece, knew, given, log) else { return };
         self.modes[way] = Mode::Plain;
         let header = not_tls.header.get(..usize::from(not_tls.have)).unwrap_or_default();
         let Piece::Data { offset, bytes, .. } = piece else { return };
@@ -111,13 +112,13 @@ impl Reading {
         self.keep_plain(way, not_tls.at, start, &first, log);
     }
 
-    fn start_midstream(&mut self, way: Way, limits: &Limits) {
+    fn start_midstream(&mut self, way: Way, given: Given<'_>) {
         self.modes[way] = Mode::Tls;
-        self.tracker(limits).start_midstream(way, limits);
+        self.tracker(given).start_midstream(way, given.limits);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one piece and what is known of it")]
-    fn begin(&mut self, way: Way, at: At, bytes: &[u8], piece: &Piece<'_>, from_start: bool, knew: u64, limits: &Limits, log: &mut Log) {
+    fn begin(&mut self, way: Way, at: At, bytes: &[u8], piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         let other = self.modes[way.opposite()];
         let sniff = looks_like_tls(bytes);
         let tls = match sniff {
@@ -127,13 +128,13 @@ impl Reading {
         };
         if self.prelude.is_some() {
             self.modes[way] = Mode::Prelude;
-            self.before_tls(way, at, bytes, piece, knew, limits, log);
+            self.before_tls(way, at, bytes, piece, knew, given, log);
         } else if tls {
             self.modes[way] = Mode::Tls;
-            self.read_tls(way, piece, knew, limits, log);
+            self.read_tls(way, piece, knew, given, log);
         } else if !from_start {
-            self.start_midstream(way, limits);
-            self.read_tls(way, piece, knew, limits, log);
+            self.start_midstream(way, given);
+            self.read_tls(way, piece, knew, given, log);
         } else if other == Mode::Tls {
             self.modes[way] = Mode::Plain;
             let Piece::Data { offset, .. } = *piece else { return };
@@ -141,12 +142,12 @@ impl Reading {
         } else {
             self.modes[way] = Mode::Prelude;
             self.prelude = Some(Box::new(Prelude::new()));
-            self.before_tls(way, at, bytes, piece, knew, limits, log);
+            self.before_tls(way, at, bytes, piece, knew, given, log);
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one piece and what is known of it")]
-    fn before_tls(&mut self, way: Way, at: At, bytes: &[u8], piece: &Piece<'_>, knew: u64, limits: &Limits, log: &mut Log) {
+    fn before_tls(&mut self, way: Way, at: At, bytes: &[u8], piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) {
         let Piece::Data { mut offset, .. } = *piece else { return };
         let mut bytes = bytes;
         loop {
@@ -172,10 +173,10 @@ impl Reading {
                     let start = offset + before.len() as u64;
                     if !lead.is_empty() {
                         let lead_at = start.saturating_sub(lead.len() as u64);
-                        self.read_tls(way, &Piece::Data { at, offset: lead_at, bytes: &lead }, knew, limits, log);
+                        self.read_tls(way, &Piece::Data { at, offset: lead_at, bytes: &lead }, knew, given, log);
                     }
                     if !rest.is_empty() && self.modes[way] == Mode::Tls {
-                        self.read_tls(way, &Piece::Data { at, offset: start, bytes: rest }, knew, limits, log);
+                        self.read_tls(way, &Piece::Data { at, offset: start, bytes: rest }, knew, given, log);
                     }
                     return;
                 }
@@ -185,7 +186,7 @@ impl Reading {
                     if let Some(spans) = &mut log.spans {
                         spans.clear(way, offset, start + len as u64);
                     }
-                    self.tracker(limits).read(way, &Piece::Data { at, offset: start, bytes: inner }, knew, log);
+                    self.tracker(given).read(way, &Piece::Data { at, offset: start, bytes: inner }, knew, given, log);
                     offset = start + len as u64;
                     bytes = bytes.get(from.saturating_add(len)..).unwrap_or_default();
                     if bytes.is_empty() {

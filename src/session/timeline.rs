@@ -44,6 +44,10 @@ pub enum What {
     Data(u32, u64),
     /// An alert in clear: level, description.
     Alert(u8, u8),
+    /// A handshake message that was opened with keys.
+    OpenedHandshake(u8),
+    /// An alert that was opened with keys: level, description.
+    OpenedAlert(u8, u8),
     /// An encrypted alert (visible as such), or a record of an alert's length that may be one: its length.
     SealedAlert(u16),
     /// A record header that cannot be.
@@ -94,6 +98,11 @@ impl Timeline {
             Some(event) => Some(event),
             None => self.head.last_mut(),
         }
+    }
+
+    /// The newest event that `fits`, to say better what it is.
+    pub fn find_mut(&mut self, fits: impl Fn(&Event) -> bool) -> Option<&mut Event> {
+        self.head.iter_mut().chain(&mut self.tail).rfind(|event| fits(event))
     }
 
     /// The beginning: every event up to the first one left out.

@@ -1,6 +1,7 @@
 //! What TLS says in a connection: two directions of records read as one handshake and what follows it.
 
 use crate::base::{At, Limits, PerWay, Piece, Way};
+use crate::session::keyed::{Given, Keys};
 use crate::session::log::Log;
 use crate::session::timeline::What;
 use crate::tls::{
@@ -12,8 +13,6 @@ use crate::tls::{
 const JSSE_PADDING: u16 = 16;
 /// Length of an empty TLS 1.3 client Certificate message: header, empty context, empty list.
 const EMPTY_CERTIFICATE: u16 = 8;
-/// Alerts in clear kept per session.
-const ALERTS_KEPT: usize = 8;
 
 /// Both directions of a connection as TLS.
 #[derive(Debug)]
@@ -53,10 +52,12 @@ pub struct Tracker {
     pub renegotiations: u32,
     /// A message of the server's flight in clear (TLS ≤ 1.2).
     pub server_hello_done: Option<At>,
-    /// Alerts in clear, in order.
-    pub alerts: Vec<ClearAlert>,
+    /// Alerts that could be read, in order.
+    pub alerts: Vec<ReadAlert>,
     /// Records seen, of either side.
     pub records: u32,
+    /// The session's keys, where a key log has them or may still get them.
+    pub(super) keys: Option<Box<Keys>>,
 }
 
 /// What one direction did.
@@ -127,11 +128,13 @@ pub struct SealedRecord {
     pub offset: u64,
     /// How much of the peer's stream its sender had acknowledged.
     pub knew: u64,
+    /// It was opened: what it holds is known, and if it is an alert, it is among those read.
+    pub opened: bool,
 }
 
-/// An alert in clear.
+/// An alert that could be read, in clear or with keys.
 #[derive(Clone, Copy, Debug)]
-pub struct ClearAlert {
+pub struct ReadAlert {
     /// Who sent it.
     pub way: Way,
     /// The alert.
@@ -168,6 +171,7 @@ impl Tracker {
             server_hello_done: None,
             alerts: Vec::new(),
             records: 0,
+            keys: None,
         }
     }
 
@@ -176,9 +180,13 @@ impl Tracker {
         &self.framers[way]
     }
 
+    pub(super) fn framer_mut(&mut self, way: Way) -> &mut Framer {
+        &mut self.framers[way]
+    }
+
     /// Reads a piece of one direction. `knew` is how much of the peer's stream its sender has acknowledged with it.
     /// Returns the bytes that are not TLS after all, if the stream turns out not to be.
-    pub fn read(&mut self, way: Way, piece: &Piece<'_>, knew: u64, log: &mut Log) -> Option<NotTls> {
+    pub fn read(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) -> Option<NotTls> {
         let mut not_tls = None;
         let mut input = Input::new(piece);
         while let Some(unit) = self.framers[way].next(&mut input) {
@@ -187,10 +195,11 @@ impl Tracker {
                     if let Some(spans) = &mut log.spans {
                         spans.record(way, &head, &body);
                     }
-                    self.record(way, &head, &body, knew, log)
+                    self.record(way, &head, &body, knew, given, log)
                 }
                 Unit::Handshake(message) => {
                     self.handshake(way, &message, log);
+                    self.look_for_keys(&message, given);
                     false
                 }
                 Unit::HandshakeUnread { extent, typ, .. } => {
@@ -199,9 +208,7 @@ impl Tracker {
                 }
                 Unit::Alert { extent, alert } => {
                     log.add(extent.end, way, What::Alert(alert.level.0, alert.description.0));
-                    if self.alerts.len() < ALERTS_KEPT {
-                        self.alerts.push(ClearAlert { way, alert, at: extent.end, offset: extent.offset, knew });
-                    }
+                    self.keep_alert(ReadAlert { way, alert, at: extent.end, offset: extent.offset, knew });
                     false
                 }
                 Unit::Sslv2ClientHello { extent, bytes } => {
@@ -230,6 +237,9 @@ impl Tracker {
                     log.add(at, way, What::Gap(len, why));
                     self.ways[way].lost |= lost;
                     self.ways[way].was_lost |= lost;
+                    if lost {
+                        self.lose_count(way);
+                    }
                     false
                 }
                 Unit::Resync { .. } => {
@@ -293,17 +303,20 @@ impl Tracker {
     }
 
     /// A complete record. True if everything after it is encrypted (TLS ≤ 1.2 after ChangeCipherSpec).
-    fn record(&mut self, way: Way, head: &RecordHead, body: &Body<'_>, knew: u64, log: &mut Log) -> bool {
+    fn record(&mut self, way: Way, head: &RecordHead, body: &Body<'_>, knew: u64, given: Given<'_>, log: &mut Log) -> bool {
         self.records = self.records.saturating_add(1);
-        let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew };
+        let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew, opened: false };
         let state = &mut self.ways[way];
         state.records = state.records.saturating_add(1);
         state.before_last = state.last;
         state.last = Some(seen);
+        if self.keys.is_some() && self.open_record(way, head, body, &seen, given, log) {
+            return false;
+        }
         match head.typ {
             ContentType::CHANGE_CIPHER_SPEC => {
                 log.add(seen.at, way, What::ChangeCipherSpec);
-                if state.finished.is_some() {
+                if self.ways[way].finished.is_some() {
                     self.renegotiations = self.renegotiations.saturating_add(u32::from(self.is_client(way)));
                 }
                 self.ways[way].change_cipher_spec.get_or_insert(seen.at);
@@ -371,7 +384,7 @@ impl Tracker {
             let flight_end = self.ways[way.opposite()].last.map(|last| last.at);
             self.finish_handshake(way.opposite(), flight_end.unwrap_or(at));
         }
-        self.data(way, seen, log);
+        self.data(way, seen, false, log);
     }
 
     /// The client's flight so far consists of a fatal alert by its place.
@@ -379,12 +392,12 @@ impl Tracker {
         self.ways[client].fatal_by_place.is_some()
     }
 
-    /// Application data after the handshake.
-    fn data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
-        let alert_sized = self.is_tls13() && self.is_alert_sized(way, seen.len);
+    /// Application data after the handshake; `known` to be that, or taken for it.
+    pub(super) fn data(&mut self, way: Way, seen: SealedRecord, known: bool, log: &mut Log) {
+        let alert_sized = !known && self.is_tls13() && self.is_alert_sized(way, seen.len);
         let peer_records = self.ways[way.opposite()].app_records;
         let peer_end = self.ways[way.opposite()].last_app_end;
-        let tickets_possible = self.is_tls13() && !self.is_client(way);
+        let tickets_possible = !known && self.is_tls13() && !self.is_client(way);
         let state = &mut self.ways[way];
         if alert_sized {
             state.short_records = state.short_records.saturating_add(1);
@@ -480,7 +493,7 @@ impl Tracker {
     }
 
     /// The client's Finished (TLS 1.3): the server's came before it.
-    fn finish_handshake(&mut self, client: Way, at: At) {
+    pub(super) fn finish_handshake(&mut self, client: Way, at: At) {
         let server_last = self.ways[client.opposite()].last.map(|last| last.at);
         self.ways[client].finished.get_or_insert(at);
         let server = &mut self.ways[client.opposite()];

@@ -11,6 +11,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey as X509PublicKey;
 use x509_parser::x509::X509Name;
 
+use super::handshake::u24;
+
 /// Certificates of a chain that are read; no real chain is longer.
 const MAX_CHAIN: usize = 10;
 /// Subject alternative names that are kept. The largest in use have some hundred.
@@ -190,16 +192,27 @@ fn valid_at(readable: bool, not_before: i64, not_after: i64, unix_secs: i64) -> 
 }
 
 impl Chain {
-    /// Reads the body of a Certificate message of TLS 1.2 or below (RFC 5246 section 7.4.2). That of TLS 1.3 has another form, and is
-    /// never in clear.
+    /// Reads the body of a Certificate message of TLS 1.2 or below (RFC 5246 section 7.4.2). That of TLS 1.3 has another form:
+    /// [`parse_tls13`](Chain::parse_tls13).
     pub fn parse(body: &[u8]) -> Chain {
         let Ok((rest, TlsMessageHandshake::Certificate(list))) = parse_tls_handshake_msg_certificate(body) else {
             return Chain { malformed: true, ..Chain::default() };
         };
-        let ders = list.cert_chain;
-        let used: usize = 3 + ders.iter().map(|der| 3 + der.data.len()).sum::<usize>();
+        let ders: Vec<&[u8]> = list.cert_chain.iter().map(|der| der.data).collect();
+        let used: usize = 3 + ders.iter().map(|der| 3 + der.len()).sum::<usize>();
+        Chain::of(&ders, !rest.is_empty() || used != body.len())
+    }
+
+    /// Reads the body of a Certificate message of TLS 1.3 (RFC 8446 section 4.4.2): a context, and certificates with extensions.
+    pub fn parse_tls13(body: &[u8]) -> Chain {
+        let mut ders = Vec::new();
+        let whole = tls13_certificates(body, &mut ders).is_some();
+        Chain::of(&ders, !whole)
+    }
+
+    fn of(ders: &[&[u8]], malformed: bool) -> Chain {
         let read: Vec<(&[u8], Option<X509Certificate<'_>>)> =
-            ders.iter().take(MAX_CHAIN).map(|der| (der.data, X509Certificate::from_der(der.data).ok().map(|(_, cert)| cert))).collect();
+            ders.iter().take(MAX_CHAIN).map(|der| (*der, X509Certificate::from_der(der).ok().map(|(_, cert)| cert))).collect();
         let leaf = read.first();
         let others = read.get(1..).unwrap_or_default();
         let issued_by = |cert: &Option<X509Certificate<'_>>, by: &Option<X509Certificate<'_>>| match (cert, by) {
@@ -212,9 +225,26 @@ impl Chain {
             count: ders.len() as u32,
             in_order: read.windows(2).all(|pair| matches!(pair, [(_, a), (_, b)] if issued_by(a, b))),
             issuer_present: leaf.is_some_and(|(_, leaf)| issued_by(leaf, leaf) || others.iter().any(|(_, by)| issued_by(leaf, by))),
-            malformed: !rest.is_empty() || used != body.len(),
+            malformed,
         }
     }
+}
+
+/// The certificates in the body of a TLS 1.3 Certificate message; `None` where its lengths do not add up, with those before that in `ders`.
+fn tls13_certificates<'a>(body: &'a [u8], ders: &mut Vec<&'a [u8]>) -> Option<()> {
+    let (context, rest) = body.split_first()?;
+    let (&[a, b, c], mut rest) = rest.get(usize::from(*context)..)?.split_first_chunk::<3>()?;
+    if u24(a, b, c) as usize != rest.len() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (&[a, b, c], after) = rest.split_first_chunk::<3>()?;
+        let (der, after) = after.split_at_checked(u24(a, b, c) as usize)?;
+        ders.push(der);
+        let (extensions, after) = after.split_first_chunk::<2>()?;
+        rest = after.get(usize::from(u16::from_be_bytes(*extensions))..)?;
+    }
+    Some(())
 }
 
 fn authority(cert: &X509Certificate<'_>) -> Authority {

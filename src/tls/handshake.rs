@@ -40,6 +40,8 @@ impl HandshakeType {
     pub const CERTIFICATE_STATUS: HandshakeType = HandshakeType(22);
     /// key_update (TLS 1.3).
     pub const KEY_UPDATE: HandshakeType = HandshakeType(24);
+    /// compressed_certificate (RFC 8879).
+    pub const COMPRESSED_CERTIFICATE: HandshakeType = HandshakeType(25);
 
     /// The name as Wireshark and the RFCs write it.
     pub fn name(self) -> Option<&'static str> {

@@ -518,6 +518,20 @@ impl ServerHello {
         self.extensions = types.into_iter().filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS).collect();
     }
 
+    /// Takes over from the body of an EncryptedExtensions message what the ServerHello itself would have said up to TLS 1.2: the
+    /// application protocol.
+    pub fn read_encrypted_extensions(&mut self, body: &[u8]) {
+        let mut r = Reader(body);
+        if r.u16().is_none() {
+            return;
+        }
+        walk_extensions(r.0, |typ, data, _| {
+            if typ == ext::ALPN {
+                self.malformed |= self.read_extension(typ, data).is_none();
+            }
+        });
+    }
+
     fn read_extension(&mut self, typ: u16, data: &[u8]) -> Option<()> {
         let mut r = Reader(data);
         match typ {

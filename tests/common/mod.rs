@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use whohungup::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use whohungup::base::{At, Frame, LinkType, Time};
 use whohungup::capture::CaptureFile;
+use whohungup::tls::KeyLog;
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +105,23 @@ pub fn settled(analyzer: &mut Analyzer) -> Vec<Finished> {
     let mut settling = Settling::default();
     settling.take_from(analyzer);
     std::iter::from_fn(|| settling.next_settled()).collect()
+}
+
+/// The sessions of a file as they are seen with its key log, which stands beside it or in it; the same as without where it has none.
+pub fn sessions_with_keys(path: &Path) -> (Vec<Finished>, Totals) {
+    let mut file = CaptureFile::open(path, 0).unwrap();
+    let mut analyzer = Analyzer::new(Options::default());
+    if let Ok(lines) = fs::read(path.with_extension("keys")) {
+        KeyLog::new().feed(&lines, analyzer.secrets());
+    }
+    let (mut log, mut taken) = (KeyLog::new(), 0);
+    while let Some((frame, lines)) = file.next_with_secrets().unwrap() {
+        log.feed(&lines[taken..], analyzer.secrets());
+        taken = lines.len();
+        analyzer.push(&frame);
+    }
+    analyzer.finish();
+    (in_order(analyzer.take()), analyzer.totals().clone())
 }
 
 /// By first frame.

@@ -123,6 +123,11 @@ fn the_schema_knows_every_word() {
     for said in [Sent, Likely, Absent, Unknown, NotApplicable] {
         samples.push((Session { close_notify: PerSide { client: said, server: said }, ..session.clone() }, verdict.clone()));
     }
+    for (keyed, opened, closed) in [(true, 2, 0), (true, 2, 1), (true, 0, 3)] {
+        let mut keys = session.clone();
+        keys.tls.decryption = crate::session::Decryption { keyed, opened, closed, ..Default::default() };
+        samples.push((keys, verdict.clone()));
+    }
     let caps = vec![
         Cap::Hole,
         Cap::OneDirection,

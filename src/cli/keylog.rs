@@ -1,0 +1,346 @@
+//! `--keylog`: key logs beside a capture and inside it, read while they grow; what is said of them at the end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::analyze::Totals;
+use crate::base::printable;
+use crate::report::text::{count, grouped};
+use crate::tls::{KeyLog, Secrets};
+
+/// Time between two looks at whether a key log has grown.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A pipe that says nothing for this long has said all there is, until it says more.
+const SILENCE: Duration = Duration::from_millis(500);
+/// Bytes read of a key log at once.
+const CHUNK: usize = 64 * 1024;
+
+/// The key logs of a run.
+pub(crate) struct KeyLogs {
+    files: Vec<Grown>,
+    /// The lines in the capture file being read, and how many bytes of them were taken.
+    inside: KeyLog,
+    taken: usize,
+    looked: Option<Instant>,
+}
+
+/// A key log that may be growing.
+struct Grown {
+    name: String,
+    source: Option<File>,
+    log: KeyLog,
+    pipe: bool,
+    /// The last line has no end, and is none as it stands.
+    half: bool,
+}
+
+impl KeyLogs {
+    /// Opens `paths` and reads what is there into `secrets`. Trouble with one of them goes to `problems`. `live`: packets, too, are still
+    /// coming.
+    pub(crate) fn open(paths: &[PathBuf], live: bool, secrets: &mut Secrets, problems: &mut Vec<String>) -> KeyLogs {
+        let mut logs = KeyLogs { files: Vec::new(), inside: KeyLog::new(), taken: 0, looked: None };
+        for path in paths {
+            match Grown::open(path) {
+                Ok(log) => logs.files.push(log),
+                Err(problem) => problems.push(format!("{}: {problem}", shown(path))),
+            }
+        }
+        let pipe = logs.files.iter().any(|file| file.pipe);
+        secrets.set_growing(pipe || (live && !logs.files.is_empty()));
+        logs.read_all(secrets, problems);
+        logs
+    }
+
+    /// Takes in the key log lines that a capture file holds, as far as it was read.
+    #[inline]
+    pub(crate) fn take(&mut self, lines: &[u8], secrets: &mut Secrets) {
+        if lines.len() != self.taken {
+            self.take_more(lines, secrets);
+        }
+    }
+
+    #[cold]
+    fn take_more(&mut self, lines: &[u8], secrets: &mut Secrets) {
+        // Another file's begin anew.
+        let from = if lines.len() < self.taken { 0 } else { self.taken };
+        self.inside.feed(lines.get(from..).unwrap_or_default(), secrets);
+        self.taken = lines.len();
+    }
+
+    /// The next file is another one.
+    pub(crate) fn next_file(&mut self) {
+        self.taken = 0;
+    }
+
+    /// Looks whether the key logs have grown, if it is time for that.
+    #[inline]
+    pub(crate) fn look(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        if !self.files.is_empty() {
+            self.look_again(secrets, problems);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a key log grows in its own time, not in the capture's")]
+    fn look_again(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= PAUSE);
+        if due {
+            self.read_all(secrets, problems);
+            self.looked = Some(Instant::now());
+        }
+    }
+
+    /// Reads what the key logs have by now.
+    pub(crate) fn read_all(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        for file in &mut self.files {
+            let before = file.log.counts().lines;
+            if let Err(error) = file.read(secrets) {
+                problems.push(format!("{}: cannot read the key log: {error}", file.name));
+                file.source = None;
+            }
+            if self.looked.is_some() && file.log.counts().lines > before {
+                // It is being written: what it lacks may still come.
+                secrets.set_growing(true);
+            }
+        }
+    }
+
+    /// The end: last lines without a line feed count if they are whole. What is wrong with a key log goes to `problems`.
+    pub(crate) fn end(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        self.read_all(secrets, problems);
+        for file in &mut self.files {
+            file.half = !file.log.end(secrets);
+            let counts = file.log.counts();
+            if counts.is_no_key_log() {
+                problems.push(format!(
+                    "{}: not a key log: none of its {} is one of a key log (SSLKEYLOGFILE)",
+                    file.name,
+                    count(counts.lines, "line", "lines")
+                ));
+            }
+        }
+    }
+
+    /// What is worth saying of the key logs that were named: how many sessions they fitted, first.
+    pub(crate) fn notes(&self, totals: &Totals, secrets: &Secrets) -> Vec<String> {
+        let mut notes = Vec::new();
+        let sound: Vec<&Grown> = self.files.iter().filter(|file| !file.log.counts().is_no_key_log()).collect();
+        let names: Vec<&str> = sound.iter().map(|file| file.name.as_str()).collect();
+        let names = names.join(", ");
+        let (fitted, sessions) = (totals.keyed, count(totals.sessions, "TLS session", "TLS sessions"));
+        match (sound.is_empty(), secrets.len() as u64 + secrets.given_up(), fitted) {
+            (true, ..) => {}
+            (_, 0, _) => notes.push(format!("{names}: no secret in it")),
+            (_, held, 0) if totals.sessions > 0 => {
+                let held = count(held, "session", "sessions");
+                notes.push(format!("{names}: secrets of {held}, none of them in this capture: nothing was decrypted"));
+            }
+            _ => notes.push(format!("{names}: fits {} of {sessions}", grouped(fitted))),
+        }
+        if totals.keyed > totals.decrypted {
+            let closed = count(totals.keyed - totals.decrypted, "session", "sessions");
+            notes.push(format!("{names}: the secrets of {closed} opened no record"));
+        }
+        for file in &sound {
+            let counts = file.log.counts();
+            if counts.garbage > 0 {
+                let garbage = count(counts.garbage, "line", "lines");
+                notes.push(format!("{}: {garbage} of {} are none of a key log", file.name, grouped(counts.lines)));
+            }
+            if file.half {
+                notes.push(format!("{}: ends in the middle of a line: it was still being written, or cut", file.name));
+            }
+        }
+        if secrets.given_up() > 0 {
+            let given_up = count(secrets.given_up(), "session", "sessions");
+            notes.push(format!("{names}: too many secrets to hold; those of the first {given_up} were given up"));
+        }
+        notes
+    }
+}
+
+impl Grown {
+    fn open(path: &Path) -> Result<Grown, String> {
+        let source = without_waiting(path).map_err(|error| format!("cannot open the key log: {}", said(&error)))?;
+        let metadata = source.metadata().map_err(|error| format!("cannot open the key log: {error}"))?;
+        if metadata.is_dir() {
+            return Err("a directory, not a key log".to_owned());
+        }
+        let pipe = is_pipe(&metadata);
+        if !pipe && !metadata.is_file() {
+            return Err("neither a file nor a pipe, so no key log".to_owned());
+        }
+        Ok(Grown { name: shown(path), source: Some(source), log: KeyLog::new(), pipe, half: false })
+    }
+
+    /// Reads what is there. Of a pipe that has not said anything yet, the first words are waited for.
+    #[expect(clippy::disallowed_methods, reason = "how long a pipe is waited for is not the capture's time")]
+    fn read(&mut self, secrets: &mut Secrets) -> std::io::Result<()> {
+        let Some(source) = &mut self.source else { return Ok(()) };
+        let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+        let mut patience = (self.pipe && self.log.counts().lines == 0).then(Instant::now);
+        loop {
+            match source.read(&mut chunk) {
+                Ok(0) if patience.is_none_or(|since| self.log.counts().lines > 0 || since.elapsed() >= SILENCE) => return Ok(()),
+                Ok(0) => std::thread::sleep(PAUSE),
+                Ok(n) => {
+                    self.log.feed(chunk.get(..n).unwrap_or_default(), secrets);
+                    patience = patience.map(|_| Instant::now());
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if patience.is_none_or(|since| since.elapsed() >= SILENCE) {
+                        return Ok(());
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Opening a pipe that nobody writes to yet must not wait for somebody.
+#[cfg(unix)]
+fn without_waiting(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn without_waiting(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// The usual reasons in the words that captures have for them.
+fn said(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "no such file".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 4_096)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LINE: &str = "CLIENT_RANDOM a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0 \
+        010203040506070801020304050607080102030405060708010203040506070801020304050607080102030405060708\n";
+
+    fn random() -> [u8; 32] {
+        std::array::from_fn(|i| 0xa1 + i as u8)
+    }
+
+    #[test]
+    fn a_key_log_is_read_as_it_grows() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let (first, rest) = LINE.split_at(80);
+        file.write_all(first.as_bytes()).unwrap();
+        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+        logs.look(&mut secrets, &mut problems);
+        assert!(secrets.is_empty() && !secrets.may_grow(), "half a line");
+        file.write_all(rest.as_bytes()).unwrap();
+        logs.looked = None;
+        logs.look(&mut secrets, &mut problems);
+        assert!(secrets.has(&random()));
+        logs.read_all(&mut secrets, &mut problems);
+        file.write_all(LINE.as_bytes()).unwrap();
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(secrets.may_grow(), "it is being written");
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_last_line_counts_if_it_is_whole_and_is_told_if_not() {
+        for (text, whole) in [(LINE.trim_end(), true), (&LINE[..LINE.len() - 4], false)] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+            let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+            logs.end(&mut secrets, &mut problems);
+            assert_eq!(secrets.has(&random()), whole);
+            let notes = logs.notes(&Totals::default(), &secrets).join("\n");
+            assert_eq!(notes.contains("ends in the middle of a line"), !whole, "{notes}");
+            assert_eq!(problems, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_log_is_told() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"%PDF-1.7\nnothing\n").unwrap();
+        let missing = file.path().with_extension("missing");
+        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let mut logs = KeyLogs::open(&[file.path().to_owned(), missing, std::env::temp_dir()], false, &mut secrets, &mut problems);
+        logs.end(&mut secrets, &mut problems);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems[0].ends_with("cannot open the key log: no such file"), "{problems:?}");
+        assert!(problems[1].ends_with("a directory, not a key log"), "{problems:?}");
+        assert!(problems[2].contains("not a key log: none of its 2 lines"), "{problems:?}");
+        assert_eq!(logs.notes(&Totals::default(), &secrets), [""; 0]);
+    }
+
+    #[test]
+    fn another_captures_key_log_is_told() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(LINE.as_bytes()).unwrap();
+        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+        let notes = |keyed, decrypted| logs.notes(&Totals { sessions: 4, keyed, decrypted, ..Totals::default() }, &secrets).join("\n");
+        assert!(notes(0, 0).contains("secrets of 1 session, none of them in this capture"), "{}", notes(0, 0));
+        assert!(notes(2, 2).ends_with("fits 2 of 4 TLS sessions"), "{}", notes(2, 2));
+        assert!(notes(2, 1).contains("the secrets of 1 session opened no record"), "{}", notes(2, 1));
+    }
+
+    #[test]
+    fn lines_in_a_capture_are_taken_once_and_anew_in_the_next_file() {
+        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let mut logs = KeyLogs::open(&[], false, &mut secrets, &mut problems);
+        logs.take(b"# nothing\n", &mut secrets);
+        assert!(secrets.is_empty());
+        let both = format!("# nothing\n{LINE}");
+        logs.take(both.as_bytes(), &mut secrets);
+        logs.take(both.as_bytes(), &mut secrets);
+        assert_eq!((secrets.len(), logs.inside.counts().secrets), (1, 1));
+        logs.next_file();
+        logs.take(LINE.as_bytes(), &mut secrets);
+        assert_eq!((secrets.len(), logs.inside.counts().secrets), (1, 2));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_without_a_writer_does_not_keep_anybody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let mut logs = KeyLogs::open(std::slice::from_ref(&path), false, &mut secrets, &mut problems);
+        assert!(secrets.may_grow() && secrets.is_empty());
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        writer.write_all(LINE.as_bytes()).unwrap();
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(secrets.has(&random()));
+        assert_eq!(problems, [""; 0]);
+    }
+}
