@@ -162,7 +162,6 @@ impl Analyzer {
         Analyzer {
             streams: Streams::new(options.limits.tombstones),
             company: Company::new(options.limits.revisable),
-            options,
             decoder: None,
             flows: Table::default(),
             dying: VecDeque::new(),
@@ -173,7 +172,8 @@ impl Analyzer {
             dropped_candidates: 0,
             evicted: 0,
             kernel_drops: false,
-            secrets: Secrets::default(),
+            secrets: Secrets::new(&options.limits),
+            options,
             finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),

@@ -430,3 +430,89 @@ fn an_application_s_message_leads_to_causes() {
     assert_eq!((unknown.code, unknown.err.lines().count()), (2, 1));
     assert!(unknown.err.contains("most like it: 'SSL peer shut down incorrectly'"), "{}", unknown.err);
 }
+
+fn keys(name: &str) -> String {
+    capture(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_log_is_used_and_said_to_fit() {
+    let log = keys("office.keys");
+    let run = run(&["read", &office(), "--keylog", &log, "--format", "ndjson", "--all"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.err.ends_with("office.keys: fits 10 of 19 TLS sessions\n"), "{}", run.err);
+    let decrypted = sessions(&run.out).into_iter().filter(|session| session["tls"]["decrypted"] == "fully").count();
+    assert_eq!(decrypted, 10);
+}
+
+#[test]
+fn no_output_holds_a_secret() {
+    let log = keys("office.keys");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let secrets: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit(' ').next()).collect();
+    assert!(secrets.len() >= 10);
+    let first = sessions(&run(&["read", &office(), "--format", "ndjson", "--all"]).out)[0]["session"].to_string();
+    for format in ["table", "json", "ndjson", "csv", "markdown"] {
+        let run = run(&["read", &office(), "--keylog", &log, "--all", "--format", format]);
+        assert!(secrets.iter().all(|secret| !run.out.contains(secret) && !run.err.contains(secret)), "{format}");
+    }
+    for format in ["text", "json", "markdown"] {
+        let run = run(&["show", &office(), &first, "--keylog", &log, "--format", format]);
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert!(secrets.iter().all(|secret| !run.out.contains(secret) && !run.err.contains(secret)), "{format}");
+    }
+}
+
+#[test]
+fn a_key_log_that_does_not_fit_is_said_and_the_analysis_goes_on() {
+    let plain = run(&["read", &office(), "--all"]);
+    let other = run(&["read", &office(), "--all", "--keylog", &keys("fatal-alert.keys")]);
+    assert_eq!(
+        (other.code, &other.out),
+        (0, &plain.out.replace("whohungup show", &format!("whohungup show --keylog {}", keys("fatal-alert.keys"))))
+    );
+    assert!(other.err.contains("none of them in this capture: nothing was decrypted"), "{}", other.err);
+    let none = run(&["read", &office(), "--all", "--keylog", &office()]);
+    assert_eq!(none.code, 2);
+    assert!(none.err.contains("not a key log"), "{}", none.err);
+    let missing = run(&["read", &office(), "--all", "--keylog", "no-such.keys"]);
+    assert_eq!((missing.code, missing.err.as_str()), (2, "whohungup: no-such.keys: cannot open the key log: no such file\n"));
+    assert_eq!(missing.out.lines().count(), plain.out.lines().count());
+}
+
+#[test]
+fn a_key_log_cut_in_its_last_line_is_used_up_to_there() {
+    let text = std::fs::read_to_string(keys("office.keys")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let cut = dir.path().join("cut.keys");
+    std::fs::write(&cut, &text[..text.len() - 9]).unwrap();
+    let run = run(&["read", &office(), "--all", "--keylog", cut.to_str().unwrap()]);
+    assert_eq!(run.code, 0);
+    assert!(run.err.contains("of 19 TLS sessions") && run.err.contains("ends in the middle of a line"), "{}", run.err);
+}
+
+#[test]
+fn several_key_logs_are_used_together() {
+    let text = std::fs::read_to_string(keys("office.keys")).unwrap();
+    let (a, b): (Vec<_>, Vec<_>) = text.lines().enumerate().partition(|(i, _)| i % 2 == 0);
+    let dir = tempfile::tempdir().unwrap();
+    let paths = [dir.path().join("a"), dir.path().join("b")];
+    for (path, lines) in paths.iter().zip([a, b]) {
+        std::fs::write(path, lines.into_iter().map(|(_, line)| format!("{line}\n")).collect::<String>()).unwrap();
+    }
+    let [a, b] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let run = run(&["read", &office(), "--all", "--keylog", a, "--keylog", b]);
+    assert!(run.err.contains("fits 10 of 19 TLS sessions"), "{}", run.err);
+}
+
+#[test]
+fn show_says_what_was_decrypted() {
+    let log = keys("certificate-expired.keys");
+    let file = capture("certificate-expired.pcap").to_str().unwrap().to_owned();
+    let with = run(&["show", &file, "0", "--keylog", &log]);
+    assert!(with.out.contains("(decrypted)") && with.out.contains("\n  decrypted "), "{}", with.out);
+    let without = run(&["show", &file, "0"]);
+    assert!(!without.out.contains("decrypted"), "{}", without.out);
+    let other = run(&["show", &file, "0", "--keylog", &keys("office.keys")]);
+    assert_eq!(other.err, "whohungup: no key log has secrets of this session: nothing of it was decrypted\n");
+}

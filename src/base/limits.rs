@@ -13,6 +13,10 @@ pub struct Limits {
     pub reorder_total: usize,
     /// Bytes of a handshake message held for one direction of one flow (RFC 8446 allows 2^24; real certificate chains stay far below).
     pub handshake_flow: usize,
+    /// Bytes held of one flow's encrypted records while their secrets may still come: those of the handshake, and short ones.
+    pub sealed_flow: usize,
+    /// Sessions whose secrets are held. Beyond it those that came first go.
+    pub secrets: usize,
     /// Events kept of a session's beginning. With both bounds at zero no timeline is kept: only a story needs one.
     pub timeline_head: usize,
     /// Events kept of a session's end.
@@ -31,6 +35,8 @@ impl Default for Limits {
             reorder_flow: 256 * 1024,
             reorder_total: 16 * 1024 * 1024,
             handshake_flow: 64 * 1024,
+            sealed_flow: 16 * 1024,
+            secrets: 1 << 18,
             timeline_head: 0,
             timeline_tail: 0,
             candidates: 2_048,

@@ -1,5 +1,7 @@
 //! pcapng files (draft-ietf-opsawg-pcapng): blocks of several types, in sections that each have a byte order and interfaces of their own.
 
+use zeroize::Zeroizing;
+
 use super::info::{ByteOrder, CaptureInfo, InterfaceInfo, InterfaceStatistics, Resolution, text};
 use super::packet::{Clock, Damage, MAX_PACKET, Packet};
 use crate::base::{LinkType, Time};
@@ -50,7 +52,7 @@ pub(super) struct Section {
     /// The latest packet's time: a Simple Packet Block has none.
     latest: Time,
     /// Key log lines of all sections.
-    secrets: Vec<u8>,
+    secrets: Zeroizing<Vec<u8>>,
 }
 
 /// What a packet needs to know of its interface.
@@ -64,7 +66,7 @@ struct Interface {
 impl Section {
     /// Nothing is known before the first section header.
     pub(super) fn new() -> Section {
-        Section { order: ByteOrder::Little, interfaces: Vec::new(), earlier: 0, latest: Time::default(), secrets: Vec::new() }
+        Section { order: ByteOrder::Little, interfaces: Vec::new(), earlier: 0, latest: Time::default(), secrets: Zeroizing::default() }
     }
 
     pub(super) fn secrets(&self) -> &[u8] {

@@ -243,6 +243,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::base::Limits;
 
     const LINE: &str = "CLIENT_RANDOM a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0 \
         010203040506070801020304050607080102030405060708010203040506070801020304050607080102030405060708\n";
@@ -256,7 +257,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let (first, rest) = LINE.split_at(80);
         file.write_all(first.as_bytes()).unwrap();
-        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
         logs.look(&mut secrets, &mut problems);
         assert!(secrets.is_empty() && !secrets.may_grow(), "half a line");
@@ -276,7 +277,7 @@ mod tests {
         for (text, whole) in [(LINE.trim_end(), true), (&LINE[..LINE.len() - 4], false)] {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(text.as_bytes()).unwrap();
-            let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+            let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
             let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
             logs.end(&mut secrets, &mut problems);
             assert_eq!(secrets.has(&random()), whole);
@@ -291,7 +292,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"%PDF-1.7\nnothing\n").unwrap();
         let missing = file.path().with_extension("missing");
-        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let mut logs = KeyLogs::open(&[file.path().to_owned(), missing, std::env::temp_dir()], false, &mut secrets, &mut problems);
         logs.end(&mut secrets, &mut problems);
         assert_eq!(problems.len(), 3, "{problems:?}");
@@ -305,7 +306,7 @@ mod tests {
     fn another_captures_key_log_is_told() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(LINE.as_bytes()).unwrap();
-        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
         let notes = |keyed, decrypted| logs.notes(&Totals { sessions: 4, keyed, decrypted, ..Totals::default() }, &secrets).join("\n");
         assert!(notes(0, 0).contains("secrets of 1 session, none of them in this capture"), "{}", notes(0, 0));
@@ -315,7 +316,7 @@ mod tests {
 
     #[test]
     fn lines_in_a_capture_are_taken_once_and_anew_in_the_next_file() {
-        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let mut logs = KeyLogs::open(&[], false, &mut secrets, &mut problems);
         logs.take(b"# nothing\n", &mut secrets);
         assert!(secrets.is_empty());
@@ -334,7 +335,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let (mut secrets, mut problems) = (Secrets::default(), Vec::new());
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let mut logs = KeyLogs::open(std::slice::from_ref(&path), false, &mut secrets, &mut problems);
         assert!(secrets.may_grow() && secrets.is_empty());
         let mut writer = OpenOptions::new().write(true).open(&path).unwrap();

@@ -7,7 +7,7 @@ use crate::report::text::{count, grouped, sentence, shown};
 use crate::report::time::{Stamp, lasting};
 use crate::report::wireshark::Filter;
 use crate::report::{Context, alpn, errors, manual, names, sni, timeline};
-use crate::session::{Cap, CloseNotify, ClosedBy, Ending, Session};
+use crate::session::{Cap, CloseNotify, ClosedBy, Decryption, Ending, Session};
 use crate::tls::community_id;
 
 /// The story as a page. `rule` is the manual's page on the cause, where there is one.
@@ -166,6 +166,9 @@ pub(super) fn data(out: &mut Vec<Block>, session: &Session) {
     if !negotiated.is_empty() {
         pair("TLS", negotiated.join(", "));
     }
+    if let Some(text) = decrypted(&tls.decryption) {
+        pair("decrypted", text);
+    }
     for talk in session.prelude.iter().flat_map(|story| &story.talks) {
         let target = talk.target.as_ref().map_or(String::new(), |target| format!(" to {}", printable(target, 100)));
         let reply = talk.last_reply.as_ref().map_or(String::new(), |reply| format!(" (\"{}\")", printable(&reply.text, 100)));
@@ -201,7 +204,19 @@ pub(super) fn data(out: &mut Vec<Block>, session: &Session) {
     }
 }
 
-/// The server's certificate in a few lines, where it was sent in clear (up to TLS 1.2).
+/// How much was decrypted, where there were keys.
+fn decrypted(decryption: &Decryption) -> Option<String> {
+    let data = || count(decryption.bytes, "byte of application data", "bytes of application data");
+    let all = decryption.opened + decryption.closed;
+    decryption.keyed.then(|| match (decryption.opened, decryption.closed) {
+        (0, 0) => "nothing: no encrypted record came".to_owned(),
+        (0, _) => "nothing: the key log's secrets of this session open no record".to_owned(),
+        (opened, 0) => format!("all {}, {}", count(opened, "encrypted record", "encrypted records"), data()),
+        (opened, _) => format!("{} of {}, {}", grouped(opened), count(all, "encrypted record", "encrypted records"), data()),
+    })
+}
+
+/// The server's certificate in a few lines, where it could be read.
 fn certificate(session: &Session) -> Option<Vec<String>> {
     let chain = session.tls.certificates.as_ref()?;
     let leaf = chain.leaf.as_ref().filter(|leaf| leaf.readable)?;

@@ -13,8 +13,6 @@ use crate::tls::{
 
 /// Records up to this length are held while their secrets may still come: no suite makes an alert longer without padding it.
 const HELD_RECORD: u16 = 80;
-/// Bytes held of one session's records while their secrets may still come, headers and all.
-const HELD_SESSION: usize = 16 * 1024;
 /// What a held record takes beside its bytes.
 const HELD_OVERHEAD: usize = size_of::<Held>();
 /// Alerts kept per session.
@@ -52,8 +50,8 @@ pub struct Decryption {
     pub opened: u64,
     /// Sealed records that were not.
     pub closed: u64,
-    /// Bytes of application data that were read, of each way.
-    pub bytes: PerWay<u64>,
+    /// Bytes of application data that were read, of both sides.
+    pub bytes: u64,
 }
 
 impl Decryption {
@@ -118,10 +116,10 @@ impl Keys {
         self.held_bytes
     }
 
-    fn hold(&mut self, held: Held) {
+    fn hold(&mut self, held: Held, most: usize) {
         self.held_bytes += HELD_OVERHEAD + held.body.as_ref().map_or(0, |body| body.len());
         self.held.push_back(held);
-        while self.held_bytes > HELD_SESSION {
+        while self.held_bytes > most {
             let Some(oldest) = self.held.pop_front() else { return };
             self.held_bytes = self.held_bytes.saturating_sub(HELD_OVERHEAD + oldest.body.as_ref().map_or(0, |body| body.len()));
             // With it goes the count of what its key protects.
@@ -142,11 +140,13 @@ struct Content<'a> {
     /// The ServerHello of one.
     server_hello: Option<Box<ServerHello>>,
     application: &'a mut ApplicationData,
+    /// Longest handshake message that is read.
+    limit: u32,
 }
 
-impl Content<'_> {
-    fn new(application: &mut ApplicationData) -> Content<'_> {
-        Content { data: 0, client_hello: None, server_hello: None, application }
+impl<'a> Content<'a> {
+    fn new(application: &'a mut ApplicationData, given: Given<'_>) -> Content<'a> {
+        Content { data: 0, client_hello: None, server_hello: None, application, limit: given.message_limit() }
     }
 }
 
@@ -219,7 +219,7 @@ impl Tracker {
         let side = self.side(way);
         let mut opened = false;
         let plain_ccs = head.typ == ContentType::CHANGE_CIPHER_SPEC && matches!(body, Body::Read);
-        let mut content = Content::new(&mut keys.application);
+        let mut content = Content::new(&mut keys.application, given);
         match (body, &mut keys.opener) {
             (Body::Sealed(Some(bytes)), Some(opener)) => {
                 opened = opener.open(side, head, bytes, &mut |inner| self.inner(way, seen, inner, false, &mut content, log));
@@ -265,7 +265,7 @@ impl Tracker {
         };
         let passed = std::mem::take(&mut keys.passed[way]);
         let hole = std::mem::take(&mut keys.hole[way]);
-        keys.hold(Held { way, seen: *seen, head: *head, body, passed, hole });
+        keys.hold(Held { way, seen: *seen, head: *head, body, passed, hole }, given.limits.sealed_flow);
         if keys.opener.is_none() && self.is_established() {
             self.framer_mut(way).hold_sealed(HELD_RECORD);
         }
@@ -295,7 +295,7 @@ impl Tracker {
             keys.held_bytes = 0;
             if let Some(opener) = &mut keys.opener {
                 for held in held {
-                    self.open_held(opener, &held, &mut keys.application, log);
+                    self.open_held(opener, &held, &mut keys.application, given, log);
                 }
                 self.alerts.sort_by_key(|alert| alert.at);
             }
@@ -303,7 +303,7 @@ impl Tracker {
         self.keys = Some(keys);
     }
 
-    fn open_held(&mut self, opener: &mut Opener, held: &Held, application: &mut ApplicationData, log: &mut Log) {
+    fn open_held(&mut self, opener: &mut Opener, held: &Held, application: &mut ApplicationData, given: Given<'_>, log: &mut Log) {
         let side = self.side(held.way);
         let (records, bytes) = held.passed;
         if records > 0 && !held.hole {
@@ -313,7 +313,7 @@ impl Tracker {
             opener.change_cipher_spec(side);
             return;
         };
-        let mut content = Content::new(application);
+        let mut content = Content::new(application, given);
         let opened = opener.open(side, &held.head, body, &mut |inner| {
             self.inner(held.way, &held.seen, inner, true, &mut content, log);
         });
@@ -336,7 +336,7 @@ impl Tracker {
             keyed: true,
             opened: opened.client + opened.server,
             closed: failed.client + failed.server,
-            bytes: keys.application.bytes,
+            bytes: keys.application.bytes[Way::AtoB] + keys.application.bytes[Way::BtoA],
         }
     }
 
@@ -415,8 +415,12 @@ impl Tracker {
                 self.certificate_at = Some(at);
                 self.certificates = Some(Box::new(Chain::parse_tls13(&message.bytes)));
             }
+            // Nobody compresses an empty one.
             HandshakeType::COMPRESSED_CERTIFICATE if client => self.client_certificate = Some((at, true)),
-            HandshakeType::COMPRESSED_CERTIFICATE => self.certificate_at = Some(at),
+            HandshakeType::COMPRESSED_CERTIFICATE => {
+                self.certificate_at = Some(at);
+                self.certificates = Chain::parse_compressed(&message.bytes, content.limit).map(Box::new);
+            }
             HandshakeType::FINISHED if client && self.is_tls13() => self.finish_handshake(way, at),
             HandshakeType::FINISHED => {
                 self.ways[way].finished.get_or_insert(at);

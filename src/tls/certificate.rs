@@ -1,6 +1,7 @@
 //! The certificates of a Certificate message up to TLS 1.2, where they travel in clear. Nothing is verified: no signature, no trust.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
@@ -208,6 +209,22 @@ impl Chain {
         let mut ders = Vec::new();
         let whole = tls13_certificates(body, &mut ders).is_some();
         Chain::of(&ders, !whole)
+    }
+
+    /// Reads the body of a CompressedCertificate message (RFC 8879 section 4), whose certificate message may be up to `limit` bytes long.
+    /// `None` where it cannot be decompressed: it is too long, damaged, or in a way that is not known here.
+    pub fn parse_compressed(body: &[u8], limit: u32) -> Option<Chain> {
+        let (&[high, low, a, b, c, d, e, f], data) = body.split_first_chunk::<8>()?;
+        let (len, packed) = (u24(a, b, c), u24(d, e, f) as usize);
+        let data = data.get(..packed).filter(|_| len <= limit)?;
+        let mut message = Vec::with_capacity(len as usize);
+        let most = u64::from(len) + 1;
+        match u16::from_be_bytes([high, low]) {
+            1 => flate2::read::ZlibDecoder::new(data).take(most).read_to_end(&mut message).ok()?,
+            2 => brotli_decompressor::Decompressor::new(data, 4_096).take(most).read_to_end(&mut message).ok()?,
+            _ => return None,
+        };
+        (message.len() == len as usize).then(|| Chain::parse_tls13(&message))
     }
 
     fn of(ders: &[&[u8]], malformed: bool) -> Chain {

@@ -30,5 +30,5 @@ pub use hello::{ClientHello, Downgrade, ServerHello, ServerName};
 pub use inspection::inspection_product;
 pub use name_match::{NameMatch, name_matches};
 pub use record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Unread, Version};
-pub use secrets::{KeyLog, KeyLogCounts, SESSIONS_HELD, Secret, SecretKind, Secrets};
+pub use secrets::{KeyLog, KeyLogCounts, Secret, SecretKind, Secrets};
 pub use sniff::{Sniff, looks_like_tls};

@@ -8,10 +8,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use zeroize::Zeroize;
 
-pub use keylog::{KeyLog, KeyLogCounts};
+use crate::base::Limits;
 
-/// Sessions whose secrets are held, unless told otherwise. Beyond it those that came first go.
-pub const SESSIONS_HELD: usize = 1 << 18;
+pub use keylog::{KeyLog, KeyLogCounts};
 
 /// What a secret is for (the labels of RFC 9850 and of NSS before it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,12 +128,6 @@ pub struct Secrets {
     growing: bool,
 }
 
-impl Default for Secrets {
-    fn default() -> Secrets {
-        Secrets::new(SESSIONS_HELD)
-    }
-}
-
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secrets").field("sessions", &self.len()).field("growing", &self.growing).finish_non_exhaustive()
@@ -142,9 +135,16 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// No secrets yet; those of at most `limit` sessions will be held.
-    pub fn new(limit: usize) -> Secrets {
-        Secrets { young: HashMap::default(), old: HashMap::default(), limit: limit.max(2), given_up: 0, pre_masters: false, growing: false }
+    /// No secrets yet; `limits` says of how many sessions they will be held.
+    pub fn new(limits: &Limits) -> Secrets {
+        Secrets {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            limit: limits.secrets.max(2),
+            given_up: 0,
+            pre_masters: false,
+            growing: false,
+        }
     }
 
     /// Sessions of which there are secrets.

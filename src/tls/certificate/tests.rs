@@ -1,7 +1,7 @@
 //! Tests of certificates: chains as OpenSSL made them, chains with something wrong, and hostile DER.
 
 use super::*;
-use crate::tls::testdata::{Random, SELF_SIGNED, TLS12_SERVER, hex};
+use crate::tls::testdata::{BROTLI_CERTIFICATE, Random, SELF_SIGNED, TLS12_SERVER, hex};
 use crate::tls::{NameMatch, name_matches};
 
 /// The body of the Certificate message in the TLS 1.2 session: behind the ServerHello's record, record header and message header.
@@ -153,4 +153,54 @@ fn no_der_upsets_the_parser() {
         assert!(chain.others.len() < MAX_CHAIN);
     }
     assert!(readable > 1_000, "{readable}");
+}
+
+/// A TLS 1.3 Certificate message's body: context, certificates each with extensions.
+fn list13(context: &[u8], ders: &[&[u8]], extensions: &[u8]) -> Vec<u8> {
+    let u24 = |n: usize| (n as u32).to_be_bytes()[1..].to_vec();
+    let more = |der: &[u8]| [u24(der.len()), der.to_vec(), (extensions.len() as u16).to_be_bytes().to_vec(), extensions.to_vec()].concat();
+    let entries: Vec<u8> = ders.iter().flat_map(|der| more(der)).collect();
+    [vec![context.len() as u8], context.to_vec(), u24(entries.len()), entries].concat()
+}
+
+#[test]
+fn a_tls_1_3_chain_is_the_same_chain() {
+    let (leaf, issuer) = ders();
+    for (context, extensions) in [(&b""[..], &b""[..]), (b"ctx", &[0, 5, 0, 1, 1])] {
+        let body13 = list13(context, &[&leaf, &issuer], extensions);
+        assert_eq!(Chain::parse_tls13(&body13), Chain::parse(&body()));
+        assert!(Chain::parse_tls13(&body13[..body13.len() - 1]).malformed);
+    }
+    let empty = Chain::parse_tls13(&list13(b"", &[], b""));
+    assert_eq!((empty.count, empty.malformed), (0, false));
+    assert!(Chain::parse_tls13(&[]).malformed);
+}
+
+#[test]
+fn a_compressed_certificate_is_read() {
+    let message = list13(b"", &[&hex(SELF_SIGNED)], b"");
+    let wrap = |algorithm: u8, len: usize, data: &[u8]| {
+        let u24 = |n: usize| (n as u32).to_be_bytes()[1..].to_vec();
+        [vec![0, algorithm], u24(len), u24(data.len()), data.to_vec()].concat()
+    };
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut zlib, &message).unwrap();
+    let zlib = zlib.finish().unwrap();
+    let brotli = hex(BROTLI_CERTIFICATE);
+    for (algorithm, data) in [(1, &zlib), (2, &brotli)] {
+        let whole = wrap(algorithm, message.len(), data);
+        assert_eq!(Chain::parse_compressed(&whole, 1 << 16), Some(Chain::parse_tls13(&message)), "{algorithm}");
+        assert_eq!(Chain::parse_compressed(&whole, 100), None, "longer than is kept");
+        for claimed in [message.len() - 1, message.len() + 1] {
+            assert_eq!(Chain::parse_compressed(&wrap(algorithm, claimed, data), 1 << 16), None, "a length that lies");
+        }
+        assert_eq!(Chain::parse_compressed(&wrap(3, message.len(), data), 1 << 16), None, "zstd");
+        let mut random = Random(3);
+        for _ in 0..300 {
+            let mut bytes = whole.clone();
+            random.mutate(&mut bytes);
+            let _ = Chain::parse_compressed(&bytes, 1 << 16);
+            let _ = Chain::parse_tls13(&bytes);
+        }
+    }
 }

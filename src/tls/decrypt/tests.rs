@@ -1,7 +1,7 @@
 //! Sessions of real stacks, opened with their key logs: whole, damaged, with holes, and with keys that are not theirs.
 
 use super::*;
-use crate::base::At;
+use crate::base::{At, Limits};
 use crate::tls::testdata::{Random, hex};
 use crate::tls::{KeyLog, Version};
 
@@ -32,7 +32,7 @@ fn vector(name: &str) -> Vector {
 }
 
 fn secrets(log: &str) -> Secrets {
-    let mut secrets = Secrets::new(100);
+    let mut secrets = Secrets::new(&Limits { secrets: 100, ..Limits::default() });
     KeyLog::new().feed(log.as_bytes(), &mut secrets);
     secrets
 }

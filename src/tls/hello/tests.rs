@@ -237,3 +237,16 @@ fn no_bytes_upset_the_parsers() {
     }
     assert!(malformed > 1_000);
 }
+
+#[test]
+fn encrypted_extensions_bring_the_application_protocol() {
+    let mut hello = ServerHello::default();
+    hello.read_encrypted_extensions(&[0, 15, 0, 10, 0, 2, 0, 29, 0, 16, 0, 5, 0, 3, 2, b'h', b'2']);
+    assert_eq!((hello.alpn.as_deref(), hello.malformed), (Some(&b"h2"[..]), false));
+    let mut nothing = ServerHello::default();
+    nothing.read_encrypted_extensions(&[0, 0]);
+    nothing.read_encrypted_extensions(&[]);
+    assert_eq!(nothing, ServerHello::default());
+    nothing.read_encrypted_extensions(&[0, 6, 0, 16, 0, 2, 0, 9]);
+    assert!(nothing.alpn.is_none() && nothing.malformed, "a name longer than its extension");
+}

@@ -13,7 +13,7 @@ fn hex(byte: u8, len: usize) -> String {
 }
 
 fn feed(text: &str) -> (KeyLog, Secrets) {
-    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(1_000));
+    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(&Limits { secrets: 1_000, ..Limits::default() }));
     log.feed(text.as_bytes(), &mut secrets);
     (log, secrets)
 }
@@ -117,7 +117,7 @@ fn a_last_line_without_its_end_counts_if_it_is_whole() {
 
 #[test]
 fn a_line_too_long_is_skipped_to_its_end_and_held_no_further() {
-    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(1_000));
+    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(&Limits { secrets: 1_000, ..Limits::default() }));
     for _ in 0..1_000 {
         log.feed(&[b'A'; 4_096], &mut secrets);
         assert!(log.partial.capacity() <= MAX_PARTIAL);
@@ -131,7 +131,7 @@ const MAX_PARTIAL: usize = 1_024;
 
 #[test]
 fn many_sessions_are_held_within_the_bound_and_the_newest_are_there() {
-    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(1_000));
+    let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(&Limits { secrets: 1_000, ..Limits::default() }));
     for n in 0..100_000_u32 {
         let line = format!("CLIENT_RANDOM {n:064x} {}\n", hex(n as u8, 48));
         log.feed(line.as_bytes(), &mut secrets);
@@ -179,7 +179,7 @@ fn no_bytes_make_the_reader_stumble() {
             let at = usize::from(next()) % bytes.len();
             bytes[at] = next();
         }
-        let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(10));
+        let (mut log, mut secrets) = (KeyLog::new(), Secrets::new(&Limits { secrets: 10, ..Limits::default() }));
         log.feed(&bytes, &mut secrets);
         log.end(&mut secrets);
         assert!(log.counts().lines <= 10);
