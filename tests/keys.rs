@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Owned, Random};
 use whohungup::analyze::{Analyzer, Finished, Options, Totals};
-use whohungup::base::{At, Frame, Limits, Side, Time};
+use whohungup::base::{Limits, Side};
 use whohungup::session::{CloseNotify, Session};
 use whohungup::tls::{KeyLog, Secrets};
 
@@ -43,21 +43,12 @@ fn analyse(frames: &[Owned], log: &[u8], come: Come, limits: Limits) -> (Vec<Fin
     } else {
         analyzer.secrets().set_growing(true);
     }
-    for (i, frame) in frames.iter().enumerate() {
-        analyzer.push(&Frame {
-            at: At::new(Time::from_nanos(frame.time), i as u32 + 1, 0),
-            link: frame.link,
-            wire_len: frame.wire_len,
-            interface: 0,
-            outgoing: None,
-            data: &frame.data,
-        });
-    }
+    common::push_all(&mut analyzer, frames);
     if come == Come::Last {
         read(analyzer.secrets());
     }
     analyzer.finish();
-    (common::in_order(analyzer.take()), analyzer.totals().clone())
+    (common::in_order(common::settled(&mut analyzer)), analyzer.totals().clone())
 }
 
 /// Everything that is said of a session, but for how much was decrypted.

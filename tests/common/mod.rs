@@ -86,6 +86,13 @@ pub fn sessions_of(path: &Path) -> (Vec<Finished>, Totals) {
 /// The sessions of `frames`, in the order in which they began, and the counts.
 pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
     let mut analyzer = Analyzer::new(Options::default());
+    push_all(&mut analyzer, frames);
+    analyzer.finish();
+    (in_order(settled(&mut analyzer)), analyzer.totals().clone())
+}
+
+/// Lets `analyzer` see all `frames`.
+pub fn push_all(analyzer: &mut Analyzer, frames: &[Owned]) {
     for (i, frame) in frames.iter().enumerate() {
         analyzer.push(&Frame {
             at: At::new(Time::from_nanos(frame.time), i as u32 + 1, 0),
@@ -96,8 +103,6 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
             data: &frame.data,
         });
     }
-    analyzer.finish();
-    (in_order(settled(&mut analyzer)), analyzer.totals().clone())
 }
 
 /// What `analyzer` found, with the verdicts that are final once it has finished.
