@@ -7,6 +7,9 @@ use crate::session::facts::{Session, SideFacts};
 use crate::session::words::{CloseNotify, Ending, Phase};
 use crate::tls::Alert;
 
+/// Segments that follow each other so closely were written at once.
+const ONE_WRITE: Span = Span::from_millis(1);
+
 impl Session {
     /// The root event.
     pub fn root(&self) -> Option<&Act> {
@@ -132,14 +135,15 @@ impl Session {
 }
 
 impl SideFacts {
-    /// Its last payload before `at`. Where it spoke less than a second before and again since, exactly when is not kept: `at` then.
+    /// Its last payload before `at`; before the whole of what it wrote then, where that took several segments. Where it spoke less than a
+    /// second before and again since, exactly when is not kept: `at` then.
     pub fn last_data_before(&self, at: At) -> Option<At> {
         let last = self.last_data?;
         if last < at {
             return Some(last);
         }
         match self.pause {
-            Some((before, after)) if before < at && at <= after => Some(before),
+            Some((before, after)) if before < at && at.time <= after.time.plus(ONE_WRITE) => Some(before),
             _ => self.first_data.filter(|first| *first < at).map(|_| at),
         }
     }
@@ -210,6 +214,10 @@ mod tests {
         assert_eq!(side.last_data_before(at(30)), Some(at(20)));
         assert_eq!(side.last_data_before(at(20)), Some(at(10)), "up to the packet that ends the pause");
         assert_eq!(side.last_data_before(at(15)), Some(at(10)));
+        let second_half = At::new(at(20).time, 21, 0);
+        let cut = SideFacts { last_data: Some(second_half), ..side.clone() };
+        assert_eq!(cut.last_data_before(second_half), Some(at(10)), "a record in two segments");
+        assert_eq!(cut.last_data_before(at(21)), Some(second_half));
         assert_eq!(side.last_data_before(at(10)), Some(at(10)), "it spoke just before, when exactly is not kept: no silence");
         assert_eq!(side.last_data_before(at(1)), None);
         let steady = SideFacts { pause: None, ..side };
