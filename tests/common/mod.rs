@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use whohungup::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use whohungup::base::{At, Frame, LinkType, Time};
 use whohungup::capture::CaptureFile;
+use whohungup::diagnose::Pattern;
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +98,19 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
     }
     analyzer.finish();
     (in_order(settled(&mut analyzer)), analyzer.totals().clone())
+}
+
+/// What the sessions of a file show together.
+pub fn patterns_of(path: &Path) -> Vec<Pattern> {
+    let mut analyzer = Analyzer::new(Options::default());
+    let mut file = CaptureFile::open(path, 0).unwrap();
+    while let Some(frame) = file.next_frame().unwrap() {
+        analyzer.push(&frame);
+    }
+    analyzer.finish();
+    let mut settling = Settling::default();
+    settling.take_from(&mut analyzer);
+    settling.patterns().to_vec()
 }
 
 /// What `analyzer` found, with the verdicts that are final once it has finished.
