@@ -131,6 +131,9 @@ impl Session {
     }
 }
 
+/// Segments within this after the first belong to the same write.
+const BURST: Span = Span::from_millis(200);
+
 impl SideFacts {
     /// Its last payload before `at`. Where it spoke less than a second before and again since, exactly when is not kept: `at` then.
     pub fn last_data_before(&self, at: At) -> Option<At> {
@@ -139,7 +142,8 @@ impl SideFacts {
             return Some(last);
         }
         match self.pause {
-            Some((before, after)) if before < at && at <= after => Some(before),
+            // What ends a pause may take several segments.
+            Some((before, after)) if before < at && at.time.since(after.time) <= BURST => Some(before),
             _ => self.first_data.filter(|first| *first < at).map(|_| at),
         }
     }
@@ -207,6 +211,9 @@ mod tests {
         assert_eq!(side.last_data_before(at(30)), Some(at(20)));
         assert_eq!(side.last_data_before(at(20)), Some(at(10)), "up to the packet that ends the pause");
         assert_eq!(side.last_data_before(at(15)), Some(at(10)));
+        let second = At::new(at(20).time.plus(Span::from_millis(1)), 21, 0);
+        let written = SideFacts { last_data: Some(second), ..side.clone() };
+        assert_eq!(written.last_data_before(second), Some(at(10)), "up to the second segment of the same write");
         assert_eq!(side.last_data_before(at(10)), Some(at(10)), "it spoke just before, when exactly is not kept: no silence");
         assert_eq!(side.last_data_before(at(1)), None);
         let steady = SideFacts { pause: None, ..side };
