@@ -59,9 +59,13 @@ impl Options {
 
     /// The verdict on a session, by its own facts, its grounds, and what other connections tell of it.
     pub fn judge(&self, session: &Session, beside: &Beside) -> Verdict {
+        judge(session, &self.context(session, beside))
+    }
+
+    /// What rules may know beside the session.
+    pub fn context(&self, session: &Session, beside: &Beside) -> Context {
         let tls_only_port = self.is_tls_port(session.ends.server.port);
-        let tls_port = tls_only_port || session.grounds.server_speaks_tls;
-        judge(session, &Context { tls_port, tls_only_port, beside: beside.clone() })
+        Context { tls_port: tls_only_port || session.grounds.server_speaks_tls, tls_only_port, beside: beside.clone() }
     }
 }
 

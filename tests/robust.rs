@@ -20,6 +20,7 @@ use common::packet::{Item, Sum, parse};
 use common::{Owned, Random, report};
 use whohungup::analyze::{Analyzer, Finished, Options, Totals};
 use whohungup::capture::{CaptureError, CaptureFile};
+use whohungup::diagnose::Beside;
 use whohungup::session::Ending;
 
 /// The longest that any one case may take, on any machine.
@@ -99,7 +100,9 @@ fn over_by(sessions: &[Finished], frames: u32) -> HashMap<u32, String> {
         let ended = matches!(finished.session.ending, Ending::CloseNotify | Ending::Fin | Ending::Rst | Ending::FatalAlert);
         ended && finished.session.last.frame <= frames
     });
-    let said = |Finished { session, verdict, .. }: &Finished| {
+    let said = |Finished { session, .. }: &Finished| {
+        // By itself: what later connections tell of it may lie behind the cut.
+        let verdict = Options::default().judge(session, &Beside::default());
         let close_notify = (session.close_notify.client, session.close_notify.server);
         format!(
             "{} by {}, {close_notify:?}, {}, {} {}, {}, {}",

@@ -356,6 +356,14 @@ fn every_capture_is_described_and_has_its_truth() {
             problems.push(format!("{file}, stream {stream}: two truths"));
         }
     }
+    for line in read(&root().join("captures/patterns.jsonl")).lines() {
+        let pattern: Value = serde_json::from_str(line).expect("a line of JSON");
+        let file = pattern["file"].as_str().expect("a file name");
+        let named = pattern["streams"].as_array().expect("a list of streams").iter().filter_map(Value::as_u64);
+        if !named.clone().all(|stream| streams.get(file).is_some_and(|known| known.contains(&stream))) || named.count() < 3 {
+            problems.push(format!("{file}: a pattern of streams that are not all there, or too few"));
+        }
+    }
     none(problems);
     let labelled: BTreeSet<&str> = streams.keys().map(String::as_str).collect();
     assert_eq!(captures, labelled, "the captures, and those in captures/truth.jsonl");

@@ -25,12 +25,15 @@ SCENARIOS = []
 ALL = ["client", "server", "proxy", "network"]
 
 
-def scenario(cause, near=False, ext="pcap", needs=(), name=None, where="c", also=None):
-    """Marks a function as the maker of captures/<cause>[--<also>][--near-miss].<ext>."""
+def scenario(cause, near=False, ext="pcap", needs=(), name=None, where="c", also=None, patterns=()):
+    """Marks a function as the maker of captures/<cause>[--<also>][--near-miss].<ext>.
+
+    patterns: what its sessions show together: (kind, streams, acceptable faults) each; nothing else may be found.
+    """
 
     def mark(make):
         title = name or cause + (f"--{also}" if also else "") + ("--near-miss" if near else "")
-        SCENARIOS.append({"cause": cause, "near": near, "ext": ext, "needs": needs, "name": title, "make": make, "where": where})
+        SCENARIOS.append({"cause": cause, "near": near, "ext": ext, "needs": needs, "name": title, "make": make, "where": where, "patterns": patterns})
         return make
 
     return mark
@@ -353,12 +356,21 @@ def merge(new, files):
             out.write(json.dumps(line) + "\n")
 
 
+def merge_patterns():
+    """Writes patterns.jsonl: what the sessions of a capture show together."""
+    with open(os.path.join(CAPTURES, "patterns.jsonl"), "w") as out:
+        for item in SCENARIOS:
+            for kind, streams, fault in item["patterns"]:
+                out.write(json.dumps({"file": f"{item['name']}.{item['ext']}", "kind": kind, "streams": list(streams), "fault": list(fault)}) + "\n")
+
+
 def readme():
     """Writes captures/README.md from truth.jsonl and captures/lab/README.head."""
     lines = [json.loads(l) for l in open(os.path.join(CAPTURES, "truth.jsonl"))]
     by_file = {}
     for line in lines:
         by_file.setdefault(line["file"], []).append(line)
+    together = {f"{item['name']}.{item['ext']}": item["patterns"] for item in SCENARIOS}
     with open(os.path.join(CAPTURES, "README.md"), "w") as out:
         out.write(open(os.path.join(HERE, "README.head")).read())
         for name, sessions in by_file.items():
@@ -370,6 +382,8 @@ def readme():
             for line in sessions:
                 fault = " or ".join(line["fault"])
                 out.write(f"- `tcp.stream {line['stream']}`: {line['note']}. *{', or '.join(line['cause'])}; fault {fault}*\n")
+            for kind, streams, fault in together.get(name, ()):
+                out.write(f"- Together, streams {', '.join(map(str, streams))}: *{kind}; fault {' or '.join(fault)}*\n")
 
 
 def main():
@@ -428,6 +442,7 @@ def main():
                     for line in lab.log:
                         print("      ", line[:300])
     finally:
+        merge_patterns()
         readme()
         lab.net.down()
         if "--keep" not in sys.argv:

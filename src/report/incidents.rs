@@ -137,7 +137,12 @@ impl Incidents {
 impl Incident {
     fn join(&mut self, session: &Session, verdict: &Verdict, at: Time) {
         self.count += 1;
-        if self.numbers.len() < NUMBERS {
+        // Sessions do not come in the order of their ends: the first to end stands for all.
+        if at < self.first {
+            (self.client, self.ending, self.closed_by) = (session.ends.client, verdict.ending, verdict.closed_by);
+            self.numbers.insert(0, session.tcp_stream);
+            self.numbers.truncate(NUMBERS);
+        } else if self.numbers.len() < NUMBERS {
             self.numbers.push(session.tcp_stream);
         }
         self.first = self.first.min(at);
@@ -193,6 +198,12 @@ mod tests {
         assert_eq!((rows[0].count, rows[0].number()), (3, Some(4)));
         assert_eq!(rows[0].numbers, [Some(4), Some(9), Some(12)]);
         assert_eq!(rows[0].last.since(rows[0].first).nanos(), 4_000_000_000);
+    }
+
+    #[test]
+    fn the_first_to_end_stands_for_all_in_whatever_order_they_come() {
+        let rows = list([sample::refused_hello(9, 2_000), sample::refused_hello(4, 0), sample::refused_hello(12, 4_000)]);
+        assert_eq!((rows[0].number(), rows[0].client.port), (Some(4), 40_004));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use whohungup::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use whohungup::base::{At, Frame, LinkType, Time};
 use whohungup::capture::CaptureFile;
 use whohungup::tls::KeyLog;
+use whohungup::diagnose::Pattern;
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +104,19 @@ pub fn push_all(analyzer: &mut Analyzer, frames: &[Owned]) {
             data: &frame.data,
         });
     }
+}
+
+/// What the sessions of a file show together.
+pub fn patterns_of(path: &Path) -> Vec<Pattern> {
+    let mut analyzer = Analyzer::new(Options::default());
+    let mut file = CaptureFile::open(path, 0).unwrap();
+    while let Some(frame) = file.next_frame().unwrap() {
+        analyzer.push(&frame);
+    }
+    analyzer.finish();
+    let mut settling = Settling::default();
+    settling.take_from(&mut analyzer);
+    settling.patterns().to_vec()
 }
 
 /// What `analyzer` found, with the verdicts that are final once it has finished.

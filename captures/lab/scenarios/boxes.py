@@ -176,7 +176,7 @@ def large_hello_near(lab):
     return [T("clean-close", "close_notify", "client", (True, False), note="a ClientHello of two segments; the second is lost once, sent again, and the session goes on as usual", **CLEAN)]
 
 
-@scenario("server-process-died", needs=["go"])
+@scenario("server-process-died", needs=["go"], patterns=[("ended-together", (0, 1, 2), ["server"])])
 def died(lab):
     child = lab.goserve("-keys", lab.keys)
     got = []

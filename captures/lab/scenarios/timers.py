@@ -151,7 +151,7 @@ def forget(lab, router="r1"):
         net.sh("ip", "netns", "exec", net.ns(router), "sysctl", "-qw", f"net.netfilter.nf_conntrack_{key}={value}")
 
 
-@scenario("middlebox-idle-timeout", ext="pcapng", needs=["nginx"])
+@scenario("middlebox-idle-timeout", ext="pcapng", needs=["nginx"], patterns=[("lost-after-silence", (0, 1, 2), ["proxy"])])
 def box_idle(lab):
     lab.nginx()
     forget(lab)

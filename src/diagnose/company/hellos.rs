@@ -10,9 +10,9 @@ use crate::session::{Ending, Phase, Session};
 use crate::tls::Version;
 
 /// Different hellos remembered of a server or a name, and how many of these.
-const SORTS: usize = 32;
+const SORTS: usize = 12;
 const PLACES: usize = 2_048;
-/// Numbers of failed sessions remembered of each sort.
+/// Failed sessions remembered of each sort, and clients of those that failed and of those that passed.
 const NUMBERS: usize = 16;
 /// So many must fail, and so many others pass, before what they differ in is said.
 const FAILED: u32 = 3;
@@ -30,7 +30,6 @@ pub(super) enum Within {
 /// What a hello was like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sort {
-    client: IpAddr,
     server: Endpoint,
     /// It took more than one segment.
     large: bool,
@@ -47,6 +46,8 @@ struct Fared {
     failed: u32,
     passed_at: Option<Elsewhere>,
     failures: Vec<Elsewhere>,
+    failed_clients: Vec<IpAddr>,
+    passed_clients: Vec<IpAddr>,
 }
 
 /// What all that failed have and none that passed has.
@@ -85,54 +86,64 @@ impl Hellos {
         Hellos { places: Bounded::new(PLACES) }
     }
 
-    /// Notes how a session's hello fared. The places where that was, and whether none of its sort had fared so there.
+    /// Notes how a session's hello fared. The places where that was, and whether so few of its sort had fared so that
+    /// this one may change what is said of others.
     pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<(Vec<Within>, bool)> {
         let (sort, failed) = fared(session)?;
         let mut places = vec![Within::Server(sort.server)];
         places.extend(name.map(Within::Name));
         let at = Elsewhere { at: session.tls.client_hello_at?, session: session.tcp_stream };
-        let mut first = false;
+        let mut few = false;
         for place in &places {
             let list = self.places.of(place);
             let place = list.iter().position(|known| known.sort == sort).unwrap_or(list.len());
             if place == list.len() && place < SORTS {
-                list.push(Fared { sort, passed: 0, failed: 0, passed_at: None, failures: Vec::new() });
+                list.push(Fared {
+                    sort,
+                    passed: 0,
+                    failed: 0,
+                    passed_at: None,
+                    failures: Vec::new(),
+                    failed_clients: Vec::new(),
+                    passed_clients: Vec::new(),
+                });
             }
             let Some(known) = list.get_mut(place) else { continue };
             if failed {
-                first |= known.failed == 0;
+                few |= known.failed < PASSED;
                 known.failed = known.failed.saturating_add(1);
                 if known.failures.len() < NUMBERS {
                     known.failures.push(at);
                 }
+                remember(&mut known.failed_clients, session.ends.client.ip);
             } else {
-                first |= known.passed == 0;
+                few |= known.passed < PASSED;
                 known.passed = known.passed.saturating_add(1);
                 known.passed_at = Some(at);
+                remember(&mut known.passed_clients, session.ends.client.ip);
             }
         }
-        Some((places, first))
+        Some((places, few))
     }
 
-    /// That smaller hellos passed at the session's server, where its own large one did not, and no large one did.
+    /// That all smaller hellos passed at the session's server, where its own large one did not, and no large one did.
     pub(super) fn smaller(&self, session: &Session) -> Option<SmallerHellos> {
         let (sort, _) = fared(session).filter(|(sort, failed)| *failed && sort.large)?;
         let list = self.places.get(&Within::Server(sort.server))?;
         let large = || list.iter().filter(|known| known.sort.large);
         let small = || list.iter().filter(|known| !known.sort.large && known.passed > 0);
         // With one client each, the clients may be what differs.
-        let clients: BTreeSet<IpAddr> = large().filter(|known| known.failed > 0).map(|known| known.sort.client).collect();
-        let same_client = small().any(|known| known.sort.client == sort.client);
-        if list.len() >= SORTS || large().any(|known| known.passed > 0) || !(same_client || clients.len() > 1) {
+        let client = session.ends.client.ip;
+        let several = large().flat_map(|known| &known.failed_clients).any(|other| *other != client);
+        if list.len() >= SORTS || large().any(|known| known.passed > 0) {
             return None;
         }
-        let passed = small().find(|known| known.sort.client == sort.client || clients.len() > 1)?.passed_at?;
+        let passed = small().find(|known| several || known.passed_clients.contains(&client))?.passed_at?;
         let sum = |counts: &mut dyn Iterator<Item = u32>| counts.fold(0, u32::saturating_add);
-        Some(SmallerHellos {
-            passed,
-            small: sum(&mut small().map(|known| known.passed)),
-            large: sum(&mut large().map(|known| known.failed)),
-        })
+        let (passes, failures) = (sum(&mut small().map(|known| known.passed)), sum(&mut large().map(|known| known.failed)));
+        // What fails now and then would by chance have failed once for a large one.
+        let by_chance = passes < PASSED || failures < PASSED || small().any(|known| known.failed > 0);
+        (!by_chance).then_some(SmallerHellos { passed, small: passes, large: failures })
     }
 
     /// What the failures in a place have in common that sets them apart, if anything does.
@@ -148,10 +159,10 @@ impl Hellos {
         if passes < PASSED {
             return None;
         }
-        let clients: BTreeSet<IpAddr> = failed.iter().map(|known| known.sort.client).collect();
+        let clients: BTreeSet<IpAddr> = failed.iter().flat_map(|known| known.failed_clients.iter().copied()).collect();
         let one = clients.first().copied().filter(|_| clients.len() == 1);
-        // Where all failures are one client's that never passed, that client is what sets them apart.
-        if one.is_some_and(|client| passed.iter().all(|known| known.sort.client != client)) {
+        // Where all failures are one client's that is not known to have passed, that client may be what sets them apart.
+        if one.is_some_and(|client| passed.iter().all(|known| !known.passed_clients.contains(&client))) {
             return None;
         }
         let sample = failed.first()?.sort;
@@ -179,6 +190,16 @@ impl Hellos {
     }
 }
 
+/// Adds a client that is not there yet; the oldest makes room.
+fn remember(clients: &mut Vec<IpAddr>, client: IpAddr) {
+    if !clients.contains(&client) {
+        if clients.len() >= NUMBERS {
+            clients.remove(0);
+        }
+        clients.push(client);
+    }
+}
+
 /// What a session's hello was like, and whether it failed: nothing of TLS came back, or nothing got through any more. An answer that says
 /// no is an answer.
 fn fared(session: &Session) -> Option<(Sort, bool)> {
@@ -191,7 +212,6 @@ fn fared(session: &Session) -> Option<(Sort, bool)> {
         _ => return None,
     };
     let sort = Sort {
-        client: session.ends.client.ip,
         server: session.ends.server,
         large: session.tls.client_hello_segments > 1,
         newest: hello.highest_version(),

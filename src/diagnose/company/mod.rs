@@ -210,8 +210,8 @@ impl Company {
     }
 
     fn learn_hello(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
-        let Some((places, first)) = self.hellos.learn(session, name) else { return };
-        if first {
+        let Some((places, few)) = self.hellos.learn(session, name) else { return };
+        if few {
             touched.push((Topic::Hellos(session.ends.server), EVER.0, EVER.1));
         }
         for place in places {

@@ -66,7 +66,7 @@ impl Moments {
 
     fn moment(&self, broke: &Break) -> Option<Moment> {
         let off = |known: &Break| known.at.since(broke.at).nanos();
-        let together = |known: &&Break| off(known).abs() <= TOGETHER.nanos();
+        let together = |known: &&Break| off(known).unsigned_abs() <= TOGETHER.nanos().unsigned_abs();
         let before = |known: &&Break| off(known) < -TOGETHER.nanos() && off(known) >= -BEFORE.nanos();
         // Where nothing older is remembered, it is not known whether this moment stands out.
         if self.recent.len() >= REMEMBERED && !self.recent.iter().any(|known| off(known) < -BEFORE.nanos()) {
@@ -91,7 +91,7 @@ impl Moments {
 impl Moment {
     /// Whether two are the same one.
     pub(super) fn is(&self, server: Option<Endpoint>, at: Time) -> bool {
-        self.server == server && self.at.since(at).nanos().abs() <= TOGETHER.nanos().saturating_mul(2)
+        self.server == server && self.at.since(at).nanos().unsigned_abs() <= TOGETHER.nanos().unsigned_abs().saturating_mul(2)
     }
 }
 

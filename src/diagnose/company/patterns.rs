@@ -1,4 +1,4 @@
-//! Patterns as they are found: each told when it is recognised, and once more in the end if it has grown.
+//! Patterns as they are found: each told when it is recognised, when its fault changes, and once more in the end if it has grown.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -31,8 +31,8 @@ enum Key {
 struct Known {
     key: Key,
     pattern: Pattern,
-    /// How many sessions it had when it was told.
-    told: u32,
+    /// It has changed since it was told.
+    changed: bool,
 }
 
 /// The patterns found so far.
@@ -50,8 +50,8 @@ impl Patterns {
 
     /// Tells those again that have grown since they were told.
     pub(super) fn part(&mut self) {
-        for known in self.known.iter_mut().filter(|known| known.pattern.count != known.told) {
-            known.told = known.pattern.count;
+        for known in self.known.iter_mut().filter(|known| known.changed) {
+            known.changed = false;
             self.news.push(known.pattern.clone());
         }
     }
@@ -69,8 +69,9 @@ impl Patterns {
                 let new: Vec<u32> = new.copied().collect();
                 found.count = found.count.max(known.pattern.count.saturating_add(u32::try_from(new.len()).unwrap_or(0)));
                 found.sessions = known.pattern.sessions.iter().copied().chain(new).take(NUMBERS).collect();
+                known.changed |= (found.count, &found.summary) != (known.pattern.count, &known.pattern.summary);
                 if found.fault != known.pattern.fault {
-                    known.told = found.count;
+                    known.changed = false;
                     self.news.push(found.clone());
                 }
                 known.pattern = found;
@@ -78,7 +79,7 @@ impl Patterns {
             None if room => {
                 found.number = u32::try_from(self.known.len() + 1).unwrap_or(u32::MAX);
                 self.news.push(found.clone());
-                self.known.push(Known { key, told: found.count, pattern: found });
+                self.known.push(Known { key, changed: false, pattern: found });
             }
             None => {}
         }

@@ -17,8 +17,8 @@ const LATEST: Span = Span::from_millis(350);
 /// A SYN that an application has given up is not repeated; so long after it the first repetition is due in every system.
 const REPEATED_BY: Span = Span::from_millis(3_200);
 /// Used connections remembered per client and name, and keys in all.
-const REMEMBERED: usize = 6;
-const KEYS: usize = 8_192;
+const REMEMBERED: usize = 4;
+const KEYS: usize = 4_096;
 
 /// What makes connections attempts at the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

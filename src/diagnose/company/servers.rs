@@ -19,7 +19,7 @@ const IN_FLIGHT: Span = Span::from_millis(100);
 const STILL_THERE: Span = Span::from_secs(1);
 /// How many of each kind of event are remembered of a server, and of how many servers.
 const EVENTS: usize = 16;
-const SERVERS: usize = 4_096;
+const SERVERS: usize = 2_048;
 
 /// An unannounced end that a server made.
 #[derive(Clone, Copy, Debug)]

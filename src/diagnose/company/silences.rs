@@ -16,7 +16,7 @@ const SLACK: Span = Span::from_millis(20);
 pub(super) const SEVERAL: usize = 3;
 /// Sessions remembered of a pair of parties, and pairs.
 const REMEMBERED: usize = 12;
-const PAIRS: usize = 4_096;
+const PAIRS: usize = 2_048;
 
 /// How a session ended after its silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

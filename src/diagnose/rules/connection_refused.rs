@@ -46,6 +46,7 @@
 //!   TTL and round-trip time speak for the host, a higher TTL or a much shorter delay for a box nearer to the capture.
 //! - Looks alike: `connection-timeout` (silence), `firewall-rejected` (ICMP), `server-process-died` (an established session ended, then
 //!   refusals begin).
+//! - The same port served other connections, over as many hops: then the host itself refuses, and the fault is the server's.
 //! - A refusal on one address of several is only an attempt; look at the siblings (`parallel-attempt`).
 //! - What decides: a capture on the server at the same time. If the SYN arrives there and the RST leaves there, it is the host; if the SYN
 //!   never arrives, it is a box.

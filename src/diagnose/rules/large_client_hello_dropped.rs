@@ -42,6 +42,8 @@
 //!
 //! - Signs: the first segment acknowledged, the second never, in spite of retransmissions, although it is *small* (so it is no MTU
 //!   question); or a RST right after it. Stronger: a smaller hello of any client to that server succeeds in the same capture.
+//! - The RST form is given only where no socket stands behind the RST and numbers exclude chance: two or more large hellos reset, two or
+//!   more smaller ones answered, none the other way round.
 //! - Whether box or server drops it cannot be told from the client's side; a RST+ACK that acknowledges *all* of the hello and fits the
 //!   server is the server's own, and is told so.
 //! - Looks alike: `path-mtu-black-hole` (the *first*, full-size segment is lost), `server-closed-in-handshake`, an SNI filter (small hellos

@@ -51,7 +51,8 @@
 //! - One sign alone (a reply-type RST after a silence, or retransmissions without an answer) also fits a reboot, a power loss, a moved VIP
 //!   or a silently dead server: `undetermined`.
 //! - Two signs: TTL or MAC of the RST unlike the endpoint's; both ends reset at the same moment; the second capture shows no packet
-//!   leaving; the same gap (within 1 %) in three or more sessions of an address pair.
+//!   leaving; the same gap (within 1 %) in three or more sessions of an address pair, one after another: then also where nothing answers
+//!   at all.
 //! - RSTs in both directions at exactly the timer, without a packet that provoked them, are a box: endpoints do not act on silence
 //!   together.
 //! - Looks alike: `server-idle-timeout` (the server *closed*), `path-black-hole` (no silence before), `server-reset` (an active RST).

@@ -36,7 +36,9 @@
 //!
 //! - Needed: a sibling of the same client to the same name (SNI, or the address when no ClientHello was sent) that began within 300 ms and
 //!   carried application data.
-//! - Names seen only in DNS are not read; two addresses of one name are recognised by equal SNI.
+//! - Names seen only in DNS are not read; two addresses of one name are recognised by equal SNI. An attempt over the other IP version that
+//!   never got as far as a name is recognised by the client's hardware address (only where that stands for one IPv4 address), by the 100 to
+//!   350 ms between the two, and by its being given up when the other one was up.
 //! - Looks alike: `probe` (no sibling), `client-closed-in-handshake` (the only connection, and the client left because of what it saw).
 //! - Caps: a capture filter on one address hides the sibling; then this cause cannot be seen and `probe` is what remains.
 //! - What decides: a capture without an address filter, both address families.

@@ -43,8 +43,10 @@
 //!
 //! # How sure
 //!
-//! - Signs: an abnormal end, and within seconds RSTs to new SYNs of the same address and port; or all sessions of one server ending within
-//!   one second.
+//! - Signs: an abnormal end, and within 10 s a RST to a new SYN of the same address and port, over as many hops as the server's packets; or
+//!   at least three sessions of at least two clients broken off within one second. In both cases nothing that shows the server alive: no
+//!   other session of it that goes on or is still open, no new one that came up in between.
+//! - An idle session that ended with the others lost nothing: the cause is the same, the fault `none`.
 //! - Never certain: reload of a TCP proxy, failover of a VIP, or a firewall reload make the same picture. A single broken session without
 //!   what came after is only `server-reset` or `server-closed-without-close-notify`.
 //! - A process killed with nothing unread ends its sessions with FINs; with unread data with RSTs. Both may occur in one death.

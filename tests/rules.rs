@@ -1,0 +1,100 @@
+//! Rules against each other, and sessions together, over every capture: what fires at once must not contradict, and what is said of many
+//! must be what the lab did.
+
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "it reads the labels")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+use whohungup::analyze::{Finished, Options};
+use whohungup::diagnose::Reading;
+use whohungup::diagnose::rules::{self, Rule};
+
+/// What fires on a session: all of it, and what is left when each has given way.
+fn fired(Finished { session, beside, .. }: &Finished) -> (Vec<(&'static Rule, Reading)>, BTreeSet<&'static str>) {
+    let context = Options::default().context(session, beside);
+    let all: Vec<(&Rule, Reading)> = rules::ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, &context)?))).collect();
+    let slugs: BTreeSet<&str> = all.iter().map(|(rule, _)| rule.slug).collect();
+    let left = all.iter().filter(|(rule, _)| !rule.yields_to.iter().any(|better| slugs.contains(better))).map(|(rule, _)| rule.slug);
+    let left = left.collect();
+    (all, left)
+}
+
+/// Two rules that fire on one session are ordered, or a third one silences one of them, or they agree on the fault. Otherwise which of them
+/// is right would be left to chance, or every such session would be undetermined for want of a line in `yields_to`.
+#[test]
+fn rules_that_fire_together_are_ordered_or_agree() {
+    let mut problems = BTreeSet::new();
+    let mut pairs = BTreeSet::new();
+    for path in common::files() {
+        for finished in common::sessions_of(&path).0 {
+            let (all, left) = fired(&finished);
+            for (place, (one, said)) in all.iter().enumerate() {
+                for (other, says) in all.iter().skip(place + 1) {
+                    pairs.insert((one.slug, other.slug));
+                    let both_left = left.contains(one.slug) && left.contains(other.slug);
+                    if both_left && said.fault != says.fault {
+                        let number = finished.session.tcp_stream;
+                        problems.insert(format!(
+                            "{} stream {number:?}: {} says {}, {} says {}",
+                            common::name(&path),
+                            one.slug,
+                            said.fault,
+                            other.slug,
+                            says.fault
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(pairs.len() > 20, "only {} pairs of rules fire together: the captures were not read", pairs.len());
+    assert!(problems.is_empty(), "\n{}", Vec::from_iter(problems).join("\n"));
+}
+
+/// Where two rules yield to each other over others, neither may end up silencing all: something is left of every session on which
+/// anything fires.
+#[test]
+fn something_is_left_of_all_that_fires() {
+    for path in common::files() {
+        for finished in common::sessions_of(&path).0 {
+            let (all, left) = fired(&finished);
+            assert!(all.is_empty() || !left.is_empty(), "{} {:?}", common::name(&path), finished.session.tcp_stream);
+        }
+    }
+}
+
+/// A pattern as it can be compared: what kind, and of which streams.
+type Shown = (String, Vec<u64>);
+
+/// The captures show the patterns that the lab made, of exactly those sessions and with an acceptable fault; and no capture shows another.
+#[test]
+fn patterns_are_those_the_lab_made() {
+    let labels = fs::read_to_string(common::directory().join("patterns.jsonl")).unwrap();
+    let mut wanted: BTreeMap<String, BTreeMap<Shown, Vec<String>>> = BTreeMap::new();
+    for line in labels.lines() {
+        let label: Value = serde_json::from_str(line).unwrap();
+        let streams = label["streams"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+        let faults = label["fault"].as_array().unwrap().iter().filter_map(|fault| Some(fault.as_str()?.to_owned())).collect();
+        let kind = label["kind"].as_str().unwrap().to_owned();
+        wanted.entry(label["file"].as_str().unwrap().to_owned()).or_default().insert((kind, streams), faults);
+    }
+    assert!(wanted.len() >= 5, "the labels were not read");
+    let here = common::directory();
+    for path in common::files().into_iter().filter(|path| path.starts_with(&here)) {
+        let name = common::name(&path);
+        let mut wanted = wanted.remove(&name).unwrap_or_default();
+        for pattern in common::patterns_of(&path) {
+            let shown = (pattern.kind.name().to_owned(), pattern.sessions.iter().map(|number| u64::from(*number)).collect());
+            let faults = wanted.remove(&shown).unwrap_or_else(|| panic!("{name}: {shown:?} is not there: {}", pattern.summary));
+            assert!(faults.iter().any(|fault| *fault == pattern.fault.name()), "{name}: {shown:?} says {}", pattern.fault);
+            assert_eq!(pattern.count as usize, shown.1.len(), "{name}: {shown:?}");
+        }
+        assert!(wanted.is_empty(), "{name}: {wanted:?} was not found");
+    }
+    assert!(wanted.is_empty(), "labels without captures: {wanted:?}");
+}
