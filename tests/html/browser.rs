@@ -53,7 +53,7 @@ const PRINT: Look = ("print.pdf", &["--no-pdf-header-footer"]);
 #[test]
 fn pages_are_looked_at() {
     let directory = directory();
-    let session = |file: &str| written(&sessions::of_file(file)[0], file);
+    let session = |file: &str| written(&sessions::of_file(&crate::common::directory().join(file))[0], file);
     let pages: [(&str, String, &[Look]); 5] = [
         ("idle", session("server-idle-timeout.pcap"), &[DESKTOP, DARK, NARROW, PRINT]),
         ("long", written(&sessions::long(5_000), "long.pcap"), &[PRINT]),

@@ -170,7 +170,8 @@ fn unknown(html: &mut Html, session: &Session, verdict: &Verdict) {
         for other in &verdict.alternatives {
             html.within("li", &[], |html| {
                 html.text("Whether it was ");
-                html.leaf("b", &[], party(other.fault));
+                let who = if other.fault == Fault::None { "nobody’s fault" } else { party(other.fault) };
+                html.leaf("b", &[], who);
                 html.text(" (");
                 html.leaf("code", &[], other.cause);
                 html.text("): ");
