@@ -115,27 +115,67 @@ const next = () => {
 next();
 "#;
 
+/// What the browser makes of `page`.
+fn dom(browser: &Path, page: &str, options: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    fs::write(&file, page).unwrap();
+    let done = headless(browser, &folder.path().join("profile"))
+        .args(options)
+        .arg("--dump-dom")
+        .arg(format!("file://{}", file.display()))
+        .assert()
+        .success();
+    String::from_utf8_lossy(&done.get_output().stdout).into_owned()
+}
+
+/// Measures the page in a frame: whether it fits, or else what reaches beyond its right edge.
+const WIDTHS: &str = "onload = () => {
+  const inner = document.querySelector('iframe').contentWindow;
+  const wide = [...inner.document.body.querySelectorAll('*')].filter((e) => e.getBoundingClientRect().right > inner.innerWidth + 1);
+  const fits = inner.document.documentElement.scrollWidth <= inner.innerWidth;
+  document.title = `${inner.innerWidth} wide: ${fits ? 'fits' : wide.map((e) => e.outerHTML.slice(0, 80))}`;
+};";
+
+#[test]
+fn nothing_is_wider_than_a_telephone() {
+    let Some(browser) = browser() else {
+        println!("skipped: no chromium on the PATH");
+        return;
+    };
+    let refused = sessions::of_file(&crate::common::directory().join("proxy-refused-tunnel.pcapng"));
+    let pages = [
+        written(&sessions::named(sessions::HOSTILE[5]), "hostile.pcap"),
+        written(&refused[0], "proxy-refused-tunnel.pcapng"),
+        crate::many(50),
+    ];
+    let measured = |page: &str| {
+        // A window cannot be as narrow, a frame can.
+        let page = page.replace('&', "&amp;").replace('"', "&quot;");
+        let frame = format!("<iframe width=\"320\" height=\"640\" frameborder=\"0\" srcdoc=\"{page}\"></iframe>");
+        let dom = dom(&browser, &format!("<title></title>{frame}<script>{WIDTHS}</script>"), &[]);
+        dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default().to_owned()
+    };
+    for page in &pages {
+        assert_eq!(measured(page), "320 wide: fits");
+    }
+    let long = pages[0].replace("</main>", &format!("<pre>{}</pre></main>", "x".repeat(200)));
+    let told = measured(&long);
+    assert!(told.starts_with("320 wide:") && told != "320 wide: fits", "a line that is too long is noticed: {told}");
+}
+
 #[test]
 fn the_index_sorts_and_filters() {
     let Some(browser) = browser() else {
         println!("skipped: no chromium on the PATH");
         return;
     };
-    // A second script, which the page's own policy would rightly refuse.
+    // A second script, which the page's own policy would rightly refuse: it is taken out.
     let page = crate::many(1_000);
     let (before, policy) = page.split_once("<meta http-equiv").unwrap();
     let (_, after) = policy.split_once("/>").unwrap();
     let page = format!("{before}{after}").replace("</body>", &format!("<script>{USE}</script></body>"));
-    let profile = tempfile::tempdir().unwrap();
-    let file = profile.path().join("index.html");
-    fs::write(&file, page).unwrap();
-    let done = headless(&browser, &profile.path().join("profile"))
-        .args(["--dump-dom", "--virtual-time-budget=20000"])
-        .arg(format!("file://{}", file.display()))
-        .assert()
-        .success();
-    let done = done.get_output();
-    let dom = String::from_utf8_lossy(&done.stdout);
+    let dom = dom(&browser, &page, &["--virtual-time-budget=20000"]);
     let noted = dom.split("<pre id=\"noted\">").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap_or_default();
     let noted: Vec<Vec<&str>> = noted.lines().map(|line| line.split(" | ").collect()).collect();
     let all = ["1,000 sessions", "1000"];

@@ -209,6 +209,15 @@ fn pages_of_all_captures_are_well_formed_and_complete() {
 }
 
 #[test]
+fn an_icmp_error_is_said_to_come_from_who_sent_it() {
+    let sessions = sessions::of_file(&common::directory().join("unreachable.pcap"));
+    let page = written(&sessions[0], "unreachable.pcap");
+    let from = sessions[0].session.icmp[0].1.from;
+    assert!(page.contains(&format!("<bdi>{from}</bdi>")), "the table of cited frames");
+    assert!(page.contains(&format!("ICMP error, host unreachable, from {from}</td>")), "the ladder's table");
+}
+
+#[test]
 fn ten_thousand_records_fold() {
     let finished = sessions::long(5_000);
     check(&finished, "long.pcap");

@@ -199,8 +199,8 @@ fn a_run_of_reactions_leads_to_what_the_first_answers() {
     let shown = short(&session, &verdict);
     let place = shown.iter().position(|row| row == "server 3310 a segment, answered below").unwrap();
     let rows = rows(&session, &verdict, &sample::context());
-    let reactions: Vec<&Step> = rows.iter().filter_map(|row| if let Row::Event(step) = row { Some(&**step) } else { None }).collect();
-    let reactions: Vec<&&Step> = reactions.iter().filter(|step| step.answers.is_some()).collect();
+    let steps = rows.iter().filter_map(|row| if let Row::Event(step) = row { Some(step) } else { None });
+    let reactions: Vec<_> = steps.filter(|step| step.answers.is_some()).collect();
     assert_eq!(reactions.len(), 1, "{shown:?}");
     assert_eq!(reactions[0].answers.unwrap().row, Some(place));
     assert_eq!(marks(reactions[0]), ["reactions to 3310 … 3318"]);
