@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ fn browser() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let path = env::var_os("PATH")?;
     env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file())
+}
+
+/// Says something that is seen whether the test passes or not.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "tests/html: {what}");
 }
 
 /// The browser, told to show nobody anything, keep nothing and ask nobody. It is given up after two minutes.
@@ -65,7 +71,7 @@ fn pages_are_looked_at() {
         fs::write(directory.join(format!("{name}.html")), text).unwrap();
     }
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on the PATH; the pages are in {}", directory.display());
+        say(&format!("skipped: no chromium on the PATH; the pages are in {}", directory.display()));
         return;
     };
     for (name, _, ways) in &pages {
@@ -76,7 +82,7 @@ fn pages_are_looked_at() {
             look(&browser, &page, &picture, &[options, &[format!("--{how}={}", picture.display()).as_str()][..]].concat());
         }
     }
-    println!("screenshots are in {}", directory.display());
+    say(&format!("screenshots are in {}", directory.display()));
 }
 
 /// Uses the index, and notes into the page: what the live region says, rows shown, the first of them, the order as a screen reader is told.
@@ -140,7 +146,7 @@ const WIDTHS: &str = "onload = () => {
 #[test]
 fn nothing_is_wider_than_a_telephone() {
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on the PATH");
+        say("skipped: no chromium on the PATH");
         return;
     };
     let refused = sessions::of_file(&crate::common::directory().join("proxy-refused-tunnel.pcapng"));
@@ -167,7 +173,7 @@ fn nothing_is_wider_than_a_telephone() {
 #[test]
 fn the_index_sorts_and_filters() {
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on the PATH");
+        say("skipped: no chromium on the PATH");
         return;
     };
     // A second script, which the page's own policy would rightly refuse: it is taken out.
