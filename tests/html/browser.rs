@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ fn browser() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let path = env::var_os("PATH")?;
     env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file())
+}
+
+/// Says something that is seen whether the test passes or not.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "tests/html: {what}");
 }
 
 /// The browser, told to show nobody anything, keep nothing and ask nobody. It is given up after two minutes.
@@ -53,7 +59,7 @@ const PRINT: Look = ("print.pdf", &["--no-pdf-header-footer"]);
 #[test]
 fn pages_are_looked_at() {
     let directory = directory();
-    let session = |file: &str| written(&sessions::of_file(file)[0], file);
+    let session = |file: &str| written(&sessions::of_file(&crate::common::directory().join(file))[0], file);
     let pages: [(&str, String, &[Look]); 5] = [
         ("idle", session("server-idle-timeout.pcap"), &[DESKTOP, DARK, NARROW, PRINT]),
         ("long", written(&sessions::long(5_000), "long.pcap"), &[PRINT]),
@@ -65,7 +71,7 @@ fn pages_are_looked_at() {
         fs::write(directory.join(format!("{name}.html")), text).unwrap();
     }
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on the PATH; the pages are in {}", directory.display());
+        say(&format!("skipped: no chromium on the PATH; the pages are in {}", directory.display()));
         return;
     };
     for (name, _, ways) in &pages {
@@ -76,7 +82,7 @@ fn pages_are_looked_at() {
             look(&browser, &page, &picture, &[options, &[format!("--{how}={}", picture.display()).as_str()][..]].concat());
         }
     }
-    println!("screenshots are in {}", directory.display());
+    say(&format!("screenshots are in {}", directory.display()));
 }
 
 /// Uses the index, and notes into the page: what the live region says, rows shown, the first of them, the order as a screen reader is told.
@@ -115,27 +121,67 @@ const next = () => {
 next();
 "#;
 
+/// What the browser makes of `page`.
+fn dom(browser: &Path, page: &str, options: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    fs::write(&file, page).unwrap();
+    let done = headless(browser, &folder.path().join("profile"))
+        .args(options)
+        .arg("--dump-dom")
+        .arg(format!("file://{}", file.display()))
+        .assert()
+        .success();
+    String::from_utf8_lossy(&done.get_output().stdout).into_owned()
+}
+
+/// Measures the page in a frame: whether it fits, or else what reaches beyond its right edge.
+const WIDTHS: &str = "onload = () => {
+  const inner = document.querySelector('iframe').contentWindow;
+  const wide = [...inner.document.body.querySelectorAll('*')].filter((e) => e.getBoundingClientRect().right > inner.innerWidth + 1);
+  const fits = inner.document.documentElement.scrollWidth <= inner.innerWidth;
+  document.title = `${inner.innerWidth} wide: ${fits ? 'fits' : wide.map((e) => e.outerHTML.slice(0, 80))}`;
+};";
+
+#[test]
+fn nothing_is_wider_than_a_telephone() {
+    let Some(browser) = browser() else {
+        say("skipped: no chromium on the PATH");
+        return;
+    };
+    let refused = sessions::of_file(&crate::common::directory().join("proxy-refused-tunnel.pcapng"));
+    let pages = [
+        written(&sessions::named(sessions::HOSTILE[5]), "hostile.pcap"),
+        written(&refused[0], "proxy-refused-tunnel.pcapng"),
+        crate::many(50),
+    ];
+    let measured = |page: &str| {
+        // A window cannot be as narrow, a frame can.
+        let page = page.replace('&', "&amp;").replace('"', "&quot;");
+        let frame = format!("<iframe width=\"320\" height=\"640\" frameborder=\"0\" srcdoc=\"{page}\"></iframe>");
+        let dom = dom(&browser, &format!("<title></title>{frame}<script>{WIDTHS}</script>"), &[]);
+        dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default().to_owned()
+    };
+    for page in &pages {
+        assert_eq!(measured(page), "320 wide: fits");
+    }
+    let long = pages[0].replace("</main>", &format!("<pre>{}</pre></main>", "x".repeat(200)));
+    let told = measured(&long);
+    assert!(told.starts_with("320 wide:") && told != "320 wide: fits", "a line that is too long is noticed: {told}");
+}
+
 #[test]
 fn the_index_sorts_and_filters() {
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on the PATH");
+        say("skipped: no chromium on the PATH");
         return;
     };
-    // A second script, which the page's own policy would rightly refuse.
+    // A second script, which the page's own policy would rightly refuse: it is taken out.
     let page = crate::many(1_000);
     let (before, policy) = page.split_once("<meta http-equiv").unwrap();
     let (_, after) = policy.split_once("/>").unwrap();
     let page = format!("{before}{after}").replace("</body>", &format!("<script>{USE}</script></body>"));
-    let profile = tempfile::tempdir().unwrap();
-    let file = profile.path().join("index.html");
-    fs::write(&file, page).unwrap();
-    let done = headless(&browser, &profile.path().join("profile"))
-        .args(["--dump-dom", "--virtual-time-budget=20000"])
-        .arg(format!("file://{}", file.display()))
-        .assert()
-        .success();
-    let done = done.get_output();
-    let dom = String::from_utf8_lossy(&done.stdout);
+    let dom = dom(&browser, &page, &["--virtual-time-budget=20000"]);
     let noted = dom.split("<pre id=\"noted\">").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap_or_default();
     let noted: Vec<Vec<&str>> = noted.lines().map(|line| line.split(" | ").collect()).collect();
     let all = ["1,000 sessions", "1000"];

@@ -22,7 +22,7 @@ use whohungup::report::html::{IndexEntry, index, page};
 use whohungup::report::markdown::story_markdown;
 use whohungup::report::time::Clock;
 
-/// Captures that show what ladders are made of: clean ends, silence, resets, refusals, ICMP errors, losses, tunnels, holes.
+/// Captures of many kinds of end, for an index of many sessions.
 const CAPTURES: [&str; 12] = [
     "clean-close.pcapng",
     "server-idle-timeout.pcap",
@@ -196,15 +196,25 @@ fn check(finished: &Finished, name: &str) {
 }
 
 #[test]
-fn pages_of_captures_are_well_formed_and_complete() {
+fn pages_of_all_captures_are_well_formed_and_complete() {
     let mut seen = 0;
-    for name in CAPTURES {
-        for finished in sessions::of_file(name) {
-            check(&finished, name);
+    for path in common::files() {
+        let name = common::name(&path);
+        for finished in sessions::of_file(&path) {
+            check(&finished, &name);
             seen += 1;
         }
     }
-    assert!(seen >= CAPTURES.len(), "only {seen} sessions");
+    assert!(seen > 100, "only {seen} sessions");
+}
+
+#[test]
+fn an_icmp_error_is_said_to_come_from_who_sent_it() {
+    let sessions = sessions::of_file(&common::directory().join("unreachable.pcap"));
+    let page = written(&sessions[0], "unreachable.pcap");
+    let from = sessions[0].session.icmp[0].1.from;
+    assert!(page.contains(&format!("<bdi>{from}</bdi>")), "the table of cited frames");
+    assert!(page.contains(&format!("ICMP error, host unreachable, from {from}</td>")), "the ladder's table");
 }
 
 #[test]
@@ -236,7 +246,7 @@ fn hostile_names_stay_text() {
 
 /// The index of `number` sessions.
 fn many(number: usize) -> String {
-    let some: Vec<Finished> = CAPTURES.iter().flat_map(|name| sessions::of_file(name)).collect();
+    let some: Vec<Finished> = CAPTURES.iter().flat_map(|name| sessions::of_file(&common::directory().join(name))).collect();
     let entry = |number: usize| {
         let mut finished = some[number % some.len()].clone();
         let session = Arc::make_mut(&mut finished.session);

@@ -1,11 +1,13 @@
 //! Sessions to report: of the repository's captures, and made up where no capture is long or hostile enough.
 
+use std::path::Path;
+
 use etherparse::PacketBuilder;
 use whohungup::analyze::{Analyzer, Finished, Options};
 use whohungup::base::{At, Frame, Limits, LinkType, Time};
 use whohungup::report::STORY_EVENTS;
 
-use crate::common::{Owned, directory, in_order, load};
+use crate::common::{Owned, in_order, load};
 
 /// 2026-11-20T14:03:02Z.
 const START: i64 = 1_795_183_382_000_000_000;
@@ -21,9 +23,9 @@ pub const HOSTILE: [&str; 6] = [
     "xn--very-long-name-very-long-name-very-long-name-very-long-name.very-long-name-very-long-name-very-long-name-very-long-name.very-long-name-very-long-name-very-long-name-very-long-name.very-long-name-very-long-name-very-long.example",
 ];
 
-/// The sessions of a capture of the repository, with their timelines.
-pub fn of_file(name: &str) -> Vec<Finished> {
-    analysed(&load(&directory().join(name)).frames)
+/// The sessions of a capture, with their timelines.
+pub fn of_file(path: &Path) -> Vec<Finished> {
+    analysed(&load(path).frames)
 }
 
 fn analysed(frames: &[Owned]) -> Vec<Finished> {

@@ -170,7 +170,8 @@ fn unknown(html: &mut Html, session: &Session, verdict: &Verdict) {
         for other in &verdict.alternatives {
             html.within("li", &[], |html| {
                 html.text("Whether it was ");
-                html.leaf("b", &[], party(other.fault));
+                let who = if other.fault == Fault::None { "nobody’s fault" } else { party(other.fault) };
+                html.leaf("b", &[], who);
                 html.text(" (");
                 html.leaf("code", &[], other.cause);
                 html.text("): ");
@@ -209,14 +210,14 @@ fn happened(html: &mut Html, session: &Session, verdict: &Verdict, about: &About
 /// A row of the table of cited frames.
 struct Row {
     at: At,
-    from: &'static str,
+    from: String,
     sign: &'static str,
     known: String,
     what: String,
 }
 
 impl Row {
-    fn of(cited: &Citation) -> Row {
+    fn of(cited: &Citation, session: &Session) -> Row {
         let (sign, known) = match cited.fact {
             Fact::Saw => ("●", "seen".to_owned()),
             Fact::Inferred => ("◐", "inferred".to_owned()),
@@ -226,16 +227,19 @@ impl Row {
             Some(number) => format!("Session {number}: {}", shown(&cited.what)),
             None => shown(&cited.what),
         };
-        Row { at: cited.at, from: cited.from.map_or("", Side::name), sign, known, what }
+        // An ICMP error is cited with the side it was sent to; it comes from neither.
+        let box_between = session.icmp.iter().find(|(_, error)| error.at == cited.at).map(|(_, error)| error.from.to_string());
+        let from = box_between.unwrap_or_else(|| cited.from.map_or(String::new(), |side| side.name().to_owned()));
+        Row { at: cited.at, from, sign, known, what }
     }
 }
 
 /// The table of cited frames.
 fn cited(html: &mut Html, session: &Session, verdict: &Verdict, about: &About) {
-    let mut rows: Vec<Row> = verdict.evidence.iter().map(Row::of).collect();
+    let mut rows: Vec<Row> = verdict.evidence.iter().map(|cited| Row::of(cited, session)).collect();
     rows.extend(verdict.reactions.iter().map(|told| Row {
         at: told.at,
-        from: told.from.map_or("", Side::name),
+        from: told.from.map_or(String::new(), |side| side.name().to_owned()),
         sign: "↩",
         known: format!("reaction to {}", told.to.frame),
         what: shown(&told.what),
@@ -257,7 +261,7 @@ fn cited(html: &mut Html, session: &Session, verdict: &Verdict, about: &About) {
                 html.text(" ");
                 html.leaf("span", &[("class", "since")], &format!("+{:.3} s", row.at.time.since(session.first.time).secs()));
             }
-            2 => html.text(row.from),
+            2 => html.leaf("bdi", &[], &row.from),
             3 => {
                 html.leaf("span", &[("class", "sign"), ("aria-hidden", "true")], row.sign);
                 html.text(&row.known);

@@ -177,7 +177,8 @@ impl Canvas<'_> {
             let y = self.y;
             self.text(middle, y, if step.root { "label strong" } else { "label" }, line);
         }
-        self.y += ABOVE;
+        // What stands in the middle of the line keeps clear of the text.
+        self.y += if matches!(step.shape, Shape::Icmp | Shape::Missing) { ABOVE + 6 } else { ABOVE };
         let y = self.y;
         let mut lower = 0;
         if let Some(columns) = &self.layout.columns {
@@ -308,7 +309,7 @@ impl Canvas<'_> {
         let mut drawn = 0;
         for (row, &y) in rows.iter().zip(arrows) {
             let Row::Event(step) = row else { continue };
-            let (Some(side), Some((_, Some(to)))) = (step.from, step.answers) else { continue };
+            let (Some(side), Some(to)) = (step.from, step.answers.and_then(|answers| answers.row)) else { continue };
             let Some(&trigger) = arrows.get(to) else { continue };
             let x = self.lifeline(side);
             let out = if side == Side::Client { -1 } else { 1 };
@@ -399,7 +400,7 @@ pub(super) fn legend(html: &mut Html, steps: &[Step]) {
         (has(Shape::Fin), Shape::Fin, false, "FIN"),
         (has(Shape::Rst), Shape::Rst, false, "RST"),
         (has(Shape::Icmp), Shape::Icmp, false, "ICMP error from a box on the way"),
-        (dot(true), Shape::Dot, false, "cited frame that is no event of its own"),
+        (dot(true), Shape::Dot, false, "a frame that is no event of its own"),
     ];
     html.within("ul", &[("class", "legend"), ("aria-hidden", "true")], |html| {
         for (_, shape, run, meaning) in shown.into_iter().filter(|(occurs, ..)| *occurs) {
@@ -407,7 +408,10 @@ pub(super) fn legend(html: &mut Html, steps: &[Step]) {
                 let width = if shape == Shape::Dot { 12 } else { 64 };
                 let layout = Layout { class: "", width, client: 6, server: width - 4, columns: None, label: 0, address: 0 };
                 let mut canvas = Canvas { layout: &layout, parts: Vec::new(), y: 0, cuts: vec![22] };
+                let at = crate::base::At::default();
                 let plain = Step {
+                    at,
+                    until: at,
                     time: String::new(),
                     frames: String::new(),
                     from: Some(if shape == Shape::Icmp { Side::Server } else { Side::Client }),

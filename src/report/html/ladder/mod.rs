@@ -14,7 +14,7 @@ use crate::report::html::parts::table;
 use crate::report::html::write::Html;
 use crate::report::text::count;
 use crate::session::Session;
-use rows::Step;
+use rows::{Shape, Step};
 
 /// Writes the ladder; nothing where the session has no timeline.
 pub(super) fn write(html: &mut Html, session: &Session, verdict: &Verdict, context: &Context) {
@@ -48,7 +48,10 @@ fn as_table(html: &mut Html, steps: &[Step]) {
     table(html, "Events of the session", &columns, steps, |html, step, column| match column {
         0 => html.text(&step.time),
         1 => html.text(&step.frames),
-        2 => html.text(step.from.map_or("", |side| side.name())),
+        2 => html.text(match step.shape {
+            Shape::Icmp => "a box between",
+            _ => step.from.map_or("", |side| side.name()),
+        }),
         3 => html.text(&marks(step).join(", ")),
         _ => html.text(&step.label),
     });
@@ -60,8 +63,9 @@ fn marks(step: &Step) -> Vec<String> {
     if step.root {
         out.push("root event".to_owned());
     }
-    if let Some((to, _)) = step.answers {
-        out.push(format!("reaction to {to}"));
+    if let Some(answers) = &step.answers {
+        let (first, last) = (answers.first.frame, answers.last.frame);
+        out.push(if first == last { format!("reaction to {first}") } else { format!("reactions to {first} … {last}") });
     }
     if step.cited && !step.root {
         out.push("cited".to_owned());

@@ -1,7 +1,7 @@
 //! The rows of a ladder: what happened, what of it the verdict rests on, what answers to what, and what is folded away.
 
 use crate::base::{At, Side, Span, Time};
-use crate::diagnose::{Citation, Verdict};
+use crate::diagnose::{ToldReaction, Verdict};
 use crate::report::Context;
 use crate::report::text::{count, listed, shown};
 use crate::report::time::lasting;
@@ -33,6 +33,10 @@ pub(super) enum Row {
 /// One thing that happened.
 #[derive(Debug)]
 pub(super) struct Step {
+    /// Its first frame.
+    pub at: At,
+    /// Its last frame.
+    pub until: At,
     /// Seconds from the session's start.
     pub time: String,
     /// Its frame, or its first and last.
@@ -49,10 +53,21 @@ pub(super) struct Step {
     pub root: bool,
     /// The verdict cites it.
     pub cited: bool,
-    /// The frame it answers, where it is a reaction, and the row of that frame.
-    pub answers: Option<(u32, Option<usize>)>,
+    /// What it answers, where it is a reaction.
+    pub answers: Option<Answers>,
     /// How long nothing was sent before it.
     pub pause: Span,
+}
+
+/// What a reaction answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answers {
+    /// The frame that it answers; of a run of reactions, the first of them.
+    pub first: At,
+    /// The frame that the last of them answers.
+    pub last: At,
+    /// The row of the first.
+    pub row: Option<usize>,
 }
 
 /// How something is drawn.
@@ -80,8 +95,6 @@ pub(super) enum Shape {
 struct Draft<'s> {
     step: Step,
     event: Option<&'s Event>,
-    at: At,
-    until: At,
     matters: bool,
 }
 
@@ -99,93 +112,93 @@ pub(super) fn rows(session: &Session, verdict: &Verdict, context: &Context) -> V
     let (mut events, mut more) = (0, 0);
     let mut hidden: Vec<Draft<'_>> = Vec::new();
     let mut file = session.first.file;
-    // Where each draft went, for the arcs.
-    let mut places = Vec::with_capacity(drafts.len());
     for (draft, drawn) in drafts.into_iter().zip(drawn) {
         if draft.event.is_some() {
             more += if events == head { left_out } else { 0 };
             events += 1;
         }
-        if drawn {
-            fold(&mut rows, &mut hidden, std::mem::take(&mut more));
-        }
-        places.push(drawn.then_some(rows.len()));
         if !drawn {
             hidden.push(draft);
             continue;
         }
+        fold(&mut rows, &mut hidden, std::mem::take(&mut more));
         if draft.step.pause >= timeline::SILENCE {
             rows.push(Row::Silence(draft.step.pause));
         }
-        if draft.at.file != file {
-            file = draft.at.file;
-            rows.push(Row::Note(format!("from here on in {}", shown(context.file(draft.at)))));
-        }
-        if let Some(place) = places.last_mut() {
-            *place = Some(rows.len());
+        if draft.step.at.file != file {
+            file = draft.step.at.file;
+            rows.push(Row::Note(format!("from here on in {}", shown(context.file(draft.step.at)))));
         }
         rows.push(Row::Event(Box::new(draft.step)));
     }
     fold(&mut rows, &mut hidden, more);
-    for row in &mut rows {
-        if let Row::Event(step) = row
-            && let Some((_, to)) = &mut step.answers
-        {
-            *to = to.and_then(|draft| places.get(draft).copied().flatten());
-        }
-    }
     let after = session.capture_end.since(session.last.time);
     if after >= timeline::SILENCE {
         rows.push(Row::Note(format!("nothing more of it until the capture ends {} later", lasting(after))));
     }
+    find_answered(&mut rows);
     rows
 }
 
-/// Every event, and every cited frame that is none, in order.
-fn drafts<'s>(session: &'s Session, verdict: &Verdict) -> Vec<Draft<'s>> {
-    let mut heard: Option<Time> = None;
-    let mut drafts: Vec<Draft<'s>> = Vec::new();
-    let head = session.timeline.head().len();
-    for (place, event) in session.timeline.iter().enumerate() {
-        if place == head && session.timeline.left_out() > 0 {
-            heard = None;
+/// Finds the row of what each reaction answers: the root event, if it is that, or else another row that holds the frame.
+fn find_answered(rows: &mut [Row]) {
+    let found: Vec<Option<usize>> = rows
+        .iter()
+        .enumerate()
+        .map(|(own, row)| {
+            let to = step_of(row)?.answers?.first;
+            let holds = |other: &Row| step_of(other).is_some_and(|step| covers(step, to, None));
+            let root = rows.iter().position(|other| holds(other) && step_of(other).is_some_and(|step| step.root));
+            root.or_else(|| rows.iter().enumerate().position(|(place, other)| place != own && holds(other)))
+        })
+        .collect();
+    for (row, found) in rows.iter_mut().zip(found) {
+        if let Row::Event(step) = row
+            && let Some(answers) = &mut step.answers
+        {
+            answers.row = found;
         }
-        let pause = heard.map_or(Span::ZERO, |heard| event.at.time.since(heard));
-        heard = heard.max(Some(event.until.time));
-        drafts.push(of_event(event, pause, session));
     }
+}
+
+fn step_of(row: &Row) -> Option<&Step> {
+    match row {
+        Row::Event(step) => Some(step),
+        _ => None,
+    }
+}
+
+/// Every event, and every cited or answered frame that is none, in order.
+fn drafts<'s>(session: &'s Session, verdict: &Verdict) -> Vec<Draft<'s>> {
+    let mut drafts = of_timeline(session);
     if drafts.is_empty() {
         return drafts;
     }
     for cited in &verdict.evidence {
-        let mut found = false;
         let own = cited.session.is_none();
-        for draft in drafts.iter_mut().filter(|draft| own && covers(draft, cited.at, cited.from)) {
+        let mut found = false;
+        for draft in drafts.iter_mut().filter(|draft| own && covers(&draft.step, cited.at, cited.from)) {
             draft.step.cited = true;
             found = true;
         }
         if !found {
-            insert(&mut drafts, of_citation(cited, session));
+            let from = cited.from.filter(|_| own);
+            let what = shown(&cited.what);
+            let label = cited.session.map_or(what.clone(), |number| format!("session {number}: {what}"));
+            let mut step = dot(cited.at, from, label, session);
+            step.cited = true;
+            insert(&mut drafts, step);
         }
     }
     if let Some(root) = &session.closing.root {
-        let found = drafts.iter_mut().find(|draft| {
-            covers(draft, root.at, root.side.filter(|_| !matches!(root.what, ActKind::Icmp { .. }))) && alike(&root.what, draft.event)
-        });
+        let side = root.side.filter(|_| !matches!(root.what, ActKind::Icmp { .. }));
+        let found = drafts.iter_mut().find(|draft| covers(&draft.step, root.at, side) && alike(&root.what, draft.event));
         if let Some(draft) = found {
             draft.step.root = true;
         }
     }
     for told in &verdict.reactions {
-        let answering = |draft: &Draft<'_>| covers(draft, told.at, told.from) && closes(draft.event) && !draft.step.root;
-        let trigger = drafts.iter().position(|draft| draft.step.root && covers(draft, told.to, None));
-        let trigger = trigger.or_else(|| drafts.iter().position(|draft| covers(draft, told.to, None) && !answering(draft)));
-        for draft in drafts.iter_mut().filter(|draft| answering(draft)) {
-            draft.step.answers = Some((told.to.frame, trigger));
-        }
-        if let Some(trigger) = trigger.and_then(|trigger| drafts.get_mut(trigger)) {
-            trigger.matters = true;
-        }
+        react(&mut drafts, told, session);
     }
     for draft in &mut drafts {
         draft.matters |= draft.step.root || draft.step.cited || draft.step.answers.is_some();
@@ -193,19 +206,69 @@ fn drafts<'s>(session: &'s Session, verdict: &Verdict) -> Vec<Draft<'s>> {
     drafts
 }
 
+/// Marks a reaction, and sees to it that what it answers is there.
+fn react(drafts: &mut Vec<Draft<'_>>, told: &ToldReaction, session: &Session) {
+    let answering = |draft: &Draft<'_>| covers(&draft.step, told.at, told.from) && closes(draft.event) && !draft.step.root;
+    if !drafts.iter().any(answering) {
+        return;
+    }
+    for draft in drafts.iter_mut().filter(|draft| answering(draft)) {
+        match &mut draft.step.answers {
+            // A run of them: the arc leads to what the first one answers.
+            Some(answers) => answers.last = told.to,
+            None => draft.step.answers = Some(Answers { first: told.to, last: told.to, row: None }),
+        }
+    }
+    let first = drafts.iter().find(|draft| answering(draft)).and_then(|draft| draft.step.answers).map_or(told.to, |answers| answers.first);
+    let mut found = false;
+    for draft in drafts.iter_mut().filter(|draft| covers(&draft.step, first, None) && !answering(draft)) {
+        draft.matters = true;
+        found = true;
+    }
+    if !found {
+        let step = dot(first, told.from.map(Side::peer), "a segment, answered below".to_owned(), session);
+        insert(drafts, step);
+    }
+}
+
+/// The events in the order of their frames. What was read late, such as a hole that was not filled, stands where it was captured.
+fn of_timeline(session: &Session) -> Vec<Draft<'_>> {
+    let mut head: Vec<&Event> = session.timeline.head().iter().collect();
+    let mut tail: Vec<&Event> = session.timeline.tail().collect();
+    for part in [&mut head, &mut tail] {
+        part.sort_by_key(|event| (event.at.file, event.at.frame));
+    }
+    let mut heard: Option<Time> = None;
+    let mut drafts = Vec::with_capacity(head.len() + tail.len());
+    for (place, event) in head.iter().chain(&tail).enumerate() {
+        // How long nothing was sent after what was not kept, nobody knows any more.
+        if place == head.len() && session.timeline.left_out() > 0 {
+            heard = None;
+        }
+        let pause = heard.map_or(Span::ZERO, |heard| event.at.time.since(heard));
+        heard = heard.max(Some(event.until.time));
+        drafts.push(of_event(event, pause, session));
+    }
+    drafts
+}
+
 fn of_event<'s>(event: &'s Event, pause: Span, session: &Session) -> Draft<'s> {
     let from = if event.way == session.client_way { Side::Client } else { Side::Server };
-    let mut label = timeline::what(&event.what);
-    if let What::Icmp(_) = event.what
-        && let Some((_, error)) = session.icmp.iter().find(|(_, error)| error.at == event.at)
-    {
-        label = format!("{label}, from {}", error.from);
-    }
+    let mut label = match event.what {
+        What::Icmp(kind) => {
+            let from = session.icmp.iter().find(|(_, error)| error.at == event.at).map(|(_, error)| error.from);
+            let from = from.map_or(String::new(), |from| format!(", from {from}"));
+            format!("ICMP error, {}{from}", timeline::icmp(kind))
+        }
+        ref what => timeline::what(what),
+    };
     let lasted = event.until.time.since(event.at.time);
     if lasted >= timeline::SILENCE {
         label = format!("{label}, over {}", lasting(lasted));
     }
     let step = Step {
+        at: event.at,
+        until: event.until,
         time: timeline::since(event.at.time, session),
         frames: timeline::frames(event),
         from: Some(from),
@@ -217,34 +280,36 @@ fn of_event<'s>(event: &'s Event, pause: Span, session: &Session) -> Draft<'s> {
         answers: None,
         pause,
     };
-    Draft { step, event: Some(event), at: event.at, until: event.until, matters: false }
+    Draft { step, event: Some(event), matters: false }
 }
 
-fn of_citation<'s>(cited: &Citation, session: &Session) -> Draft<'s> {
-    let step = Step {
-        time: timeline::since(cited.at.time, session),
-        frames: cited.at.frame.to_string(),
-        from: cited.from.filter(|_| cited.session.is_none()),
-        label: cited.session.map_or(shown(&cited.what), |number| format!("session {number}: {}", shown(&cited.what))),
+/// A frame that is no event.
+fn dot(at: At, from: Option<Side>, label: String, session: &Session) -> Step {
+    Step {
+        at,
+        until: at,
+        time: timeline::since(at.time, session),
+        frames: at.frame.to_string(),
+        from,
+        label,
         shape: Shape::Dot,
         run: false,
         root: false,
-        cited: true,
+        cited: false,
         answers: None,
         pause: Span::ZERO,
-    };
-    Draft { step, event: None, at: cited.at, until: cited.at, matters: true }
+    }
 }
 
 /// Puts a frame that is no event where it belongs. Its pause is part of the next event's.
-fn insert<'s>(drafts: &mut Vec<Draft<'s>>, draft: Draft<'s>) {
-    let place = drafts.iter().position(|other| (other.at.file, other.at.frame) > (draft.at.file, draft.at.frame)).unwrap_or(drafts.len());
-    drafts.insert(place, draft);
+fn insert(drafts: &mut Vec<Draft<'_>>, step: Step) {
+    let place = drafts.iter().position(|other| (other.step.at.file, other.step.at.frame) > (step.at.file, step.at.frame));
+    drafts.insert(place.unwrap_or(drafts.len()), Draft { step, event: None, matters: true });
 }
 
-fn covers(draft: &Draft<'_>, at: At, from: Option<Side>) -> bool {
-    let (first, last) = ((draft.at.file, draft.at.frame), (draft.until.file, draft.until.frame));
-    let own = from.is_none() || draft.step.from == from || draft.step.shape == Shape::Icmp;
+fn covers(step: &Step, at: At, from: Option<Side>) -> bool {
+    let (first, last) = ((step.at.file, step.at.frame), (step.until.file, step.until.frame));
+    let own = from.is_none() || step.from == from || step.shape == Shape::Icmp;
     own && (first..=last).contains(&(at.file, at.frame))
 }
 
@@ -277,22 +342,7 @@ fn shape(what: &What) -> Shape {
         What::Rst(..) => Shape::Rst,
         What::Gap(..) => Shape::Missing,
         What::Icmp(_) => Shape::Icmp,
-        What::Syn(_)
-        | What::SynAck
-        | What::Plain(_)
-        | What::Handshake(_)
-        | What::HelloRetryRequest
-        | What::ChangeCipherSpec
-        | What::SealedHandshake(..)
-        | What::SealedFlight(..)
-        | What::EarlyData(..)
-        | What::Data(..)
-        | What::OpenedHandshake(_)
-        | What::OpenedAlert(..)
-        | What::Alert(..)
-        | What::SealedAlert(_)
-        | What::Broken
-        | What::ZeroWindow(_) => Shape::Sent,
+        _ => Shape::Sent,
     }
 }
 
@@ -332,9 +382,9 @@ fn fold(rows: &mut Vec<Row>, hidden: &mut Vec<Draft<'_>>, more: u64) {
     }
     let events = hidden.len() as u64 + more;
     let mut parts = vec![format!("{} not drawn", count(events, "event", "events"))];
-    let frames = hidden.first().zip(hidden.last()).filter(|(first, last)| first.at.file == last.until.file);
+    let frames = hidden.first().zip(hidden.last()).filter(|(first, last)| first.step.at.file == last.step.until.file);
     if let Some((first, last)) = frames {
-        parts.push(format!("frames {} to {}", first.at.frame, last.until.frame));
+        parts.push(format!("frames {} to {}", first.step.at.frame, last.step.until.frame));
     }
     if more == 0 {
         let sums: Vec<String> = Side::BOTH.into_iter().filter_map(|side| told(hidden, side)).collect();

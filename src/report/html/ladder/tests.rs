@@ -67,7 +67,7 @@ fn shows_root_reaction_silence_and_what_is_cited() {
         Row::Event(step) => step.answers,
         _ => None,
     });
-    let Some((3312, Some(place))) = answers else { panic!("{answers:?}") };
+    let place = answers.unwrap().row.unwrap();
     assert!(matches!(&rows[place], Row::Event(step) if step.root), "the arc leads to the root");
 }
 
@@ -106,7 +106,7 @@ fn an_icmp_error_comes_from_its_sender() {
     let steps = steps(&session, &verdict);
     let icmp: Vec<&Step> = steps.iter().filter(|step| step.shape == Shape::Icmp).collect();
     assert_eq!(icmp.len(), 1);
-    assert_eq!(icmp[0].label, "ICMP error about a segment of this way: host unreachable, from 192.0.2.1");
+    assert_eq!(icmp[0].label, "ICMP error, host unreachable, from 192.0.2.1");
 }
 
 #[test]
@@ -179,4 +179,42 @@ fn the_drawing_has_what_the_rows_say() {
     let bare = Session { timeline: Timeline::default(), ..session };
     write(&mut html, &bare, &verdict, &sample::context());
     assert_eq!(html.finish(), "", "without a timeline there is nothing to draw");
+}
+
+#[test]
+fn a_run_of_reactions_leads_to_what_the_first_answers() {
+    let (mut session, mut verdict) = sample::idle_timeout();
+    let told = verdict.reactions.remove(0);
+    // A run of three, the first of them to a frame that is no event.
+    let mut timeline = Timeline::default();
+    for event in session.timeline.iter() {
+        let until = if event.at.frame == 3313 { sample::at(3319, 60_025) } else { event.until };
+        timeline.push(Event { until, ..*event }, 99, 99);
+    }
+    session.timeline = timeline;
+    for (frame, to) in [(3313, 3310), (3316, 3315), (3319, 3318)] {
+        let (at, to) = (sample::at(frame, 60_021), sample::at(to, 60_010));
+        verdict.reactions.push(crate::diagnose::ToldReaction { at, to, ..told.clone() });
+    }
+    let shown = short(&session, &verdict);
+    let place = shown.iter().position(|row| row == "server 3310 a segment, answered below").unwrap();
+    let rows = rows(&session, &verdict, &sample::context());
+    let steps = rows.iter().filter_map(|row| if let Row::Event(step) = row { Some(step) } else { None });
+    let reactions: Vec<_> = steps.filter(|step| step.answers.is_some()).collect();
+    assert_eq!(reactions.len(), 1, "{shown:?}");
+    assert_eq!(reactions[0].answers.unwrap().row, Some(place));
+    assert_eq!(marks(reactions[0]), ["reactions to 3310 … 3318"]);
+    assert!(!shown.iter().any(|row| row.contains("3315")), "one segment for the arc is enough: {shown:?}");
+}
+
+#[test]
+fn rows_stand_in_the_order_of_their_frames() {
+    let (mut session, verdict) = sample::idle_timeout();
+    let mut events: Vec<Event> = session.timeline.iter().copied().collect();
+    events.swap(2, 5);
+    let mut timeline = Timeline::default();
+    events.into_iter().for_each(|event| timeline.push(event, 99, 99));
+    let before = short(&session, &verdict);
+    session.timeline = timeline;
+    assert_eq!(short(&session, &verdict), before);
 }
