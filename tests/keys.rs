@@ -120,6 +120,32 @@ fn keys_that_come_last_open_what_was_held() {
 }
 
 #[test]
+fn keys_may_come_up_to_the_server_hello() {
+    let mut tried = 0;
+    for (path, log) in keyed() {
+        let frames = common::load(&path).frames;
+        let (first, _) = analyse(&frames, &log, Come::First, Limits::default());
+        let [one] = &first[..] else { continue };
+        let (Some(answer), "fully") = (one.session.tls.server_hello_at, one.session.tls.decryption.name().unwrap_or_default()) else {
+            continue;
+        };
+        let mut analyzer = Analyzer::new(Options::default());
+        let before = answer.frame as usize - 1;
+        common::push_all(&mut analyzer, &frames[..before]);
+        KeyLog::new().feed(&log, analyzer.secrets());
+        for (i, frame) in frames.iter().enumerate().skip(before) {
+            common::push(&mut analyzer, frame, i as u32 + 1);
+        }
+        analyzer.finish();
+        let found = common::settled(&mut analyzer);
+        assert_eq!(said(one), said(&found[0]), "{path:?}");
+        assert_eq!(one.session.tls.decryption, found[0].session.tls.decryption, "{path:?}");
+        tried += 1;
+    }
+    assert!(tried >= 20, "{tried}");
+}
+
+#[test]
 fn what_is_held_for_late_keys_is_bounded() {
     for (path, log) in keyed() {
         let frames = common::load(&path).frames;

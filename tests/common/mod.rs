@@ -94,15 +94,20 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
 /// Lets `analyzer` see all `frames`.
 pub fn push_all(analyzer: &mut Analyzer, frames: &[Owned]) {
     for (i, frame) in frames.iter().enumerate() {
-        analyzer.push(&Frame {
-            at: At::new(Time::from_nanos(frame.time), i as u32 + 1, 0),
-            link: frame.link,
-            wire_len: frame.wire_len,
-            interface: 0,
-            outgoing: None,
-            data: &frame.data,
-        });
+        push(analyzer, frame, i as u32 + 1);
     }
+}
+
+/// Lets `analyzer` see a frame with this number.
+pub fn push(analyzer: &mut Analyzer, frame: &Owned, number: u32) {
+    analyzer.push(&Frame {
+        at: At::new(Time::from_nanos(frame.time), number, 0),
+        link: frame.link,
+        wire_len: frame.wire_len,
+        interface: 0,
+        outgoing: None,
+        data: &frame.data,
+    });
 }
 
 /// What `analyzer` found, with the verdicts that are final once it has finished.
