@@ -207,6 +207,37 @@ fn damage_never_invents_an_alert() {
 }
 
 #[test]
+fn a_hole_hides_no_alert_behind_it() {
+    let (mut tried, mut read, mut hidden) = (0, 0, Vec::new());
+    for (path, log) in keyed() {
+        let frames = common::load(&path).frames;
+        let (whole, _) = analyse(&frames, &log, Come::First, Limits::default());
+        let [one] = &whole[..] else { continue };
+        let tls = &one.session.tls;
+        let (Some(a), Some(b), Some((_, alert, _))) = (tls.finished.client, tls.finished.server, tls.alerts.first()) else { continue };
+        for lost in (a.frame.max(b.frame)..alert.frame.saturating_sub(1)).step_by(3) {
+            if frames[lost as usize].data.len() < 90 {
+                continue;
+            }
+            let mut left = frames.clone();
+            left.remove(lost as usize);
+            let (found, _) = analyse(&left, &log, Come::First, Limits::default());
+            let told = |finished: &Finished| {
+                alerts(&finished.session).into_iter().map(|(side, _, level, what)| (side, level, what)).collect::<Vec<_>>()
+            };
+            tried += 1;
+            if found.len() == 1 && told(&found[0]) == told(one) {
+                read += 1;
+            } else {
+                hidden.push(format!("{}: without frame {}", path.display(), lost + 1));
+            }
+        }
+    }
+    assert!(tried >= 30, "{tried}");
+    assert!(read * 100 >= tried * 98, "{read} of {tried}: {hidden:#?}");
+}
+
+#[test]
 fn sealed_certificates_are_read_like_those_in_clear() {
     let read = |name: &str| common::sessions_with_keys(&Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(name)).0;
     for name in ["certificate-expired.pcap", "certificate-untrusted.pcap"] {

@@ -304,7 +304,6 @@ impl Tracker {
                 for held in held {
                     self.open_held(opener, &held, &mut keys.application, given, log);
                 }
-                self.alerts.sort_by_key(|alert| alert.at);
             }
         }
         self.keys = Some(keys);
