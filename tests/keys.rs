@@ -120,6 +120,32 @@ fn keys_that_come_last_open_what_was_held() {
 }
 
 #[test]
+fn keys_may_come_up_to_the_server_hello() {
+    let mut tried = 0;
+    for (path, log) in keyed() {
+        let frames = common::load(&path).frames;
+        let (first, _) = analyse(&frames, &log, Come::First, Limits::default());
+        let [one] = &first[..] else { continue };
+        let (Some(answer), "fully") = (one.session.tls.server_hello_at, one.session.tls.decryption.name().unwrap_or_default()) else {
+            continue;
+        };
+        let mut analyzer = Analyzer::new(Options::default());
+        let before = answer.frame as usize - 1;
+        common::push_all(&mut analyzer, &frames[..before]);
+        KeyLog::new().feed(&log, analyzer.secrets());
+        for (i, frame) in frames.iter().enumerate().skip(before) {
+            common::push(&mut analyzer, frame, i as u32 + 1);
+        }
+        analyzer.finish();
+        let found = common::settled(&mut analyzer);
+        assert_eq!(said(one), said(&found[0]), "{path:?}");
+        assert_eq!(one.session.tls.decryption, found[0].session.tls.decryption, "{path:?}");
+        tried += 1;
+    }
+    assert!(tried >= 20, "{tried}");
+}
+
+#[test]
 fn what_is_held_for_late_keys_is_bounded() {
     for (path, log) in keyed() {
         let frames = common::load(&path).frames;
@@ -178,6 +204,37 @@ fn damage_never_invents_an_alert() {
             }
         }
     }
+}
+
+#[test]
+fn a_hole_hides_no_alert_behind_it() {
+    let (mut tried, mut read, mut hidden) = (0, 0, Vec::new());
+    for (path, log) in keyed() {
+        let frames = common::load(&path).frames;
+        let (whole, _) = analyse(&frames, &log, Come::First, Limits::default());
+        let [one] = &whole[..] else { continue };
+        let tls = &one.session.tls;
+        let (Some(a), Some(b), Some((_, alert, _))) = (tls.finished.client, tls.finished.server, tls.alerts.first()) else { continue };
+        for lost in (a.frame.max(b.frame)..alert.frame.saturating_sub(1)).step_by(3) {
+            if frames[lost as usize].data.len() < 90 {
+                continue;
+            }
+            let mut left = frames.clone();
+            left.remove(lost as usize);
+            let (found, _) = analyse(&left, &log, Come::First, Limits::default());
+            let told = |finished: &Finished| {
+                alerts(&finished.session).into_iter().map(|(side, _, level, what)| (side, level, what)).collect::<Vec<_>>()
+            };
+            tried += 1;
+            if found.len() == 1 && told(&found[0]) == told(one) {
+                read += 1;
+            } else {
+                hidden.push(format!("{}: without frame {}", path.display(), lost + 1));
+            }
+        }
+    }
+    assert!(tried >= 30, "{tried}");
+    assert!(read * 100 >= tried * 98, "{read} of {tried}: {hidden:#?}");
 }
 
 #[test]

@@ -74,6 +74,11 @@ impl Span {
         Span(secs.saturating_mul(1_000_000_000))
     }
 
+    /// How far apart two spans are, whichever is longer.
+    pub const fn apart(self, other: Span) -> Span {
+        Span(self.0.saturating_sub(other.0).saturating_abs())
+    }
+
     /// The span in nanoseconds.
     pub const fn nanos(self) -> i64 {
         self.0
@@ -95,6 +100,8 @@ mod tests {
         assert_eq!(far.plus(Span::from_secs(1)), far);
         assert_eq!(far.since(Time::from_nanos(i64::MIN)).nanos(), i64::MAX);
         assert_eq!(Span::from_secs(i64::MAX).nanos(), i64::MAX);
+        let (longest, shortest) = (Span::from_nanos(i64::MAX), Span::from_nanos(i64::MIN));
+        assert_eq!((longest.apart(shortest), shortest.apart(longest), longest.apart(longest)), (longest, longest, Span::ZERO));
         assert_eq!(Time::from_nanos(i64::MIN), Time::from_nanos(i64::MIN + 1));
     }
 

@@ -16,6 +16,8 @@ use crate::tls::{KeyLog, Secrets};
 const PAUSE: Duration = Duration::from_millis(50);
 /// A pipe that says nothing for this long has said all there is, until it says more.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Frames of a file between two looks at the clock.
+const EVERY: u32 = 1_024;
 /// Bytes read of a key log at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -26,6 +28,9 @@ pub(crate) struct KeyLogs {
     inside: KeyLog,
     taken: usize,
     looked: Option<Instant>,
+    /// Packets are still coming: they and the key log's lines come together.
+    live: bool,
+    frames: u32,
 }
 
 /// A key log that may be growing.
@@ -42,7 +47,7 @@ impl KeyLogs {
     /// Opens `paths` and reads what is there into `secrets`. Trouble with one of them goes to `problems`. `live`: packets, too, are still
     /// coming.
     pub(crate) fn open(paths: &[PathBuf], live: bool, secrets: &mut Secrets, problems: &mut Vec<String>) -> KeyLogs {
-        let mut logs = KeyLogs { files: Vec::new(), inside: KeyLog::new(), taken: 0, looked: None };
+        let mut logs = KeyLogs { files: Vec::new(), inside: KeyLog::new(), taken: 0, looked: None, live, frames: 0 };
         for path in paths {
             match Grown::open(path) {
                 Ok(log) => logs.files.push(log),
@@ -79,7 +84,11 @@ impl KeyLogs {
     /// Looks whether the key logs have grown, if it is time for that.
     #[inline]
     pub(crate) fn look(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
-        if !self.files.is_empty() {
+        if self.files.is_empty() {
+            return;
+        }
+        self.frames = self.frames.wrapping_add(1);
+        if self.live || self.frames.is_multiple_of(EVERY) {
             self.look_again(secrets, problems);
         }
     }
@@ -259,13 +268,12 @@ mod tests {
         file.write_all(first.as_bytes()).unwrap();
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
         let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
-        logs.look(&mut secrets, &mut problems);
         assert!(secrets.is_empty() && !secrets.may_grow(), "half a line");
         file.write_all(rest.as_bytes()).unwrap();
-        logs.looked = None;
-        logs.look(&mut secrets, &mut problems);
+        for _ in 0..EVERY {
+            logs.look(&mut secrets, &mut problems);
+        }
         assert!(secrets.has(&random()));
-        logs.read_all(&mut secrets, &mut problems);
         file.write_all(LINE.as_bytes()).unwrap();
         logs.read_all(&mut secrets, &mut problems);
         assert!(secrets.may_grow(), "it is being written");

@@ -301,7 +301,9 @@ impl Flow {
 
     fn tls_facts(&mut self, client: Way) -> TlsFacts {
         let Some(tracker) = self.reading.tls.take() else { return TlsFacts::default() };
-        let tls = *tracker;
+        let mut tls = *tracker;
+        // What stood behind a hole was read later than it came.
+        tls.alerts.sort_by_key(|alert| alert.at);
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         let decryption = tls.decryption();

@@ -154,8 +154,16 @@ impl Tracker {
     /// A handshake message in clear has been read: there may be secrets for what follows.
     pub(super) fn look_for_keys(&mut self, message: &Message<'_>, given: Given<'_>) {
         let Some(secrets) = given.secrets.filter(|secrets| !secrets.is_empty() || secrets.may_grow()) else { return };
-        if message.typ == HandshakeType::CLIENT_HELLO && self.server_hello.is_none() {
-            self.begin_keys(secrets, given);
+        match message.typ {
+            HandshakeType::CLIENT_HELLO if self.server_hello.is_none() => {
+                self.begin_keys(secrets, given);
+                if let Some(keys) = self.keys.as_mut().filter(|_| secrets.has_pre_masters()) {
+                    keys.messages = Some(Vec::new());
+                }
+            }
+            // A key log's lines may come between the two hellos.
+            HandshakeType::SERVER_HELLO if self.keys.is_none() => self.begin_keys(secrets, given),
+            _ => {}
         }
         let Some(mut keys) = self.keys.take() else { return };
         if let Some(messages) = &mut keys.messages
@@ -183,23 +191,23 @@ impl Tracker {
         if keys.opener.is_none() {
             keys.opener = Opener::tls13(hello, secrets, given.message_limit());
         }
-        if secrets.has_pre_masters() {
-            keys.messages = Some(Vec::new());
-        }
         self.keys = Some(keys);
     }
 
     /// Asks the framers for as much of the sealed records as can be used.
     fn hold_records(&mut self, given: Given<'_>) {
-        let established = self.is_established();
         let Some(keys) = &self.keys else { return };
         let waiting = given.may_learn();
-        if keys.opener.is_none() && keys.messages.is_none() && !waiting && self.server_hello.is_some() {
+        let len = match (&keys.opener, waiting) {
+            (Some(_), _) => u16::MAX,
+            (None, true) if self.is_established() => HELD_RECORD,
+            (None, true) => u16::MAX,
+            (None, false) => 0,
+        };
+        if len == 0 && keys.messages.is_none() && self.server_hello.is_some() {
             // No secret fits, and none will come.
             self.keys = None;
-            return;
         }
-        let len = if keys.opener.is_some() || !established { u16::MAX } else { HELD_RECORD };
         for way in [Way::AtoB, Way::BtoA] {
             self.framer_mut(way).hold_sealed(len);
         }
@@ -252,8 +260,10 @@ impl Tracker {
 
     /// Holds a record that may be opened later, or counts it.
     fn wait_for_keys(&mut self, keys: &mut Keys, way: Way, head: &RecordHead, body: &Body<'_>, seen: &SealedRecord, given: Given<'_>) {
+        let established = self.is_established();
+        let short = |bytes: &[u8]| !established || bytes.len() <= HELD_RECORD.into();
         let body = match body {
-            Body::Sealed(Some(bytes)) if bytes.len() + HELD_OVERHEAD <= given.room => Some(bytes.as_ref().into()),
+            Body::Sealed(Some(bytes)) if short(bytes) && bytes.len() + HELD_OVERHEAD <= given.room => Some(bytes.as_ref().into()),
             Body::Read if head.typ == ContentType::CHANGE_CIPHER_SPEC => None,
             Body::Sealed(_) => {
                 let (records, bytes) = &mut keys.passed[way];
@@ -266,7 +276,7 @@ impl Tracker {
         let passed = std::mem::take(&mut keys.passed[way]);
         let hole = std::mem::take(&mut keys.hole[way]);
         keys.hold(Held { way, seen: *seen, head: *head, body, passed, hole }, given.limits.sealed_flow);
-        if keys.opener.is_none() && self.is_established() {
+        if keys.opener.is_none() && established {
             self.framer_mut(way).hold_sealed(HELD_RECORD);
         }
     }
@@ -286,10 +296,7 @@ impl Tracker {
         {
             match &mut keys.opener {
                 Some(opener) => opener.learn(secrets),
-                None => {
-                    keys.opener = Opener::tls13(client, secrets, given.message_limit());
-                    keys.settle(client, server, None, secrets, given);
-                }
+                None => keys.settle(client, server, None, secrets, given),
             }
             let held = std::mem::take(&mut keys.held);
             keys.held_bytes = 0;
@@ -297,7 +304,6 @@ impl Tracker {
                 for held in held {
                     self.open_held(opener, &held, &mut keys.application, given, log);
                 }
-                self.alerts.sort_by_key(|alert| alert.at);
             }
         }
         self.keys = Some(keys);
@@ -460,12 +466,11 @@ impl Keys {
     fn settle(&mut self, client: &ClientHello, server: &ServerHello, key_exchange: Option<&[u8]>, secrets: &Secrets, given: Given<'_>) {
         if server.version.is_tls13() {
             self.messages = None;
-            if let Some(opener) = &mut self.opener {
+            let opener = self.opener.take().or_else(|| Opener::tls13(client, secrets, given.message_limit()));
+            self.opener = opener.and_then(|mut opener| {
                 opener.learn(secrets);
-                if !opener.negotiated(server) {
-                    self.opener = None;
-                }
-            }
+                opener.negotiated(server).then_some(opener)
+            });
             return;
         }
         let messages = self.messages.as_deref().unwrap_or_default();

@@ -379,6 +379,9 @@ impl Framer {
             None if self.left == 0 => Cow::Borrowed(part),
             held => {
                 let held = held.get_or_insert_default();
+                if held.body.is_empty() {
+                    held.body.reserve_exact(self.len.into());
+                }
                 held.body.extend_from_slice(part);
                 if self.left > 0 {
                     return None;

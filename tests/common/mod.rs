@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use whohungup::analyze::{Analyzer, Finished, Options, Settling, Totals};
 use whohungup::base::{At, Frame, LinkType, Time};
 use whohungup::capture::CaptureFile;
-use whohungup::tls::KeyLog;
 use whohungup::diagnose::Pattern;
+use whohungup::tls::KeyLog;
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,14 +95,7 @@ pub fn sessions(frames: &[Owned]) -> (Vec<Finished>, Totals) {
 /// Lets `analyzer` see all `frames`.
 pub fn push_all(analyzer: &mut Analyzer, frames: &[Owned]) {
     for (i, frame) in frames.iter().enumerate() {
-        analyzer.push(&Frame {
-            at: At::new(Time::from_nanos(frame.time), i as u32 + 1, 0),
-            link: frame.link,
-            wire_len: frame.wire_len,
-            interface: 0,
-            outgoing: None,
-            data: &frame.data,
-        });
+        push(analyzer, frame, i as u32 + 1);
     }
 }
 
@@ -117,6 +110,18 @@ pub fn patterns_of(path: &Path) -> Vec<Pattern> {
     let mut settling = Settling::default();
     settling.take_from(&mut analyzer);
     settling.patterns().to_vec()
+}
+
+/// Lets `analyzer` see a frame with this number.
+pub fn push(analyzer: &mut Analyzer, frame: &Owned, number: u32) {
+    analyzer.push(&Frame {
+        at: At::new(Time::from_nanos(frame.time), number, 0),
+        link: frame.link,
+        wire_len: frame.wire_len,
+        interface: 0,
+        outgoing: None,
+        data: &frame.data,
+    });
 }
 
 /// What `analyzer` found, with the verdicts that are final once it has finished.
@@ -140,7 +145,7 @@ pub fn sessions_with_keys(path: &Path) -> (Vec<Finished>, Totals) {
         analyzer.push(&frame);
     }
     analyzer.finish();
-    (in_order(analyzer.take()), analyzer.totals().clone())
+    (in_order(settled(&mut analyzer)), analyzer.totals().clone())
 }
 
 /// By first frame.

@@ -90,7 +90,7 @@ impl Patterns {
         let Some(newest) = alike.last() else { return };
         let known = self.known.iter().position(|known| match &known.key {
             Key::Silence(of, how, long) => {
-                of == parties && *how == newest.how && (long.nanos() - newest.long.nanos()).abs() <= long.nanos() / 50 + 40_000_000
+                of == parties && *how == newest.how && long.apart(newest.long).nanos() <= long.nanos() / 50 + 40_000_000
             }
             _ => false,
         });

@@ -76,7 +76,7 @@ impl Silences {
     /// All that ended after the same silence as this one, itself among them, each after the one before it had ended.
     pub(super) fn alike(&self, parties: &Parties, like: &Silence) -> Vec<Silence> {
         let tolerance = (like.long.nanos() / 100).max(SLACK.nanos());
-        let same = |other: &&Silence| other.how == like.how && (other.long.nanos() - like.long.nanos()).abs() <= tolerance;
+        let same = |other: &&Silence| other.how == like.how && other.long.apart(like.long).nanos() <= tolerance;
         let mut all: Vec<Silence> = self.pairs.get(parties).into_iter().flatten().filter(same).copied().collect();
         all.sort_by_key(|silence| silence.end.time);
         let mut apart: Vec<Silence> = Vec::new();

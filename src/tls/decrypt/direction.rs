@@ -19,6 +19,9 @@ const UNSURE: u64 = 1 << 16;
 /// Records in a row that did not open and may have counted or not.
 const STRAY: u64 = 8;
 
+/// Bytes of a record's header.
+const RECORD_HEADER: u64 = 5;
+
 /// Suites of TLS 1.3 that can be opened, for where the ServerHello that chose one was not seen.
 const TLS13_SUITES: [Suite; 5] = [Suite(0x1301), Suite(0x1302), Suite(0x1303), Suite(0x1304), Suite(0x1305)];
 
@@ -114,6 +117,7 @@ impl Direction {
 
     /// `records` sealed records with `bytes` bytes in all went by unopened; the stream goes on at `offset`.
     pub(super) fn skip(&mut self, records: u64, bytes: usize, offset: u64) {
+        self.notice_hole(offset.saturating_sub(bytes as u64 + records * RECORD_HEADER));
         self.number = self.number.saturating_add(records);
         // There may have been a KeyUpdate among them.
         self.unsure = self.unsure.max(1);

@@ -44,8 +44,6 @@ pub struct Opener {
     random: [u8; 32],
     opened: PerSide<u64>,
     failed: PerSide<u64>,
-    /// The content of the record opened last.
-    content: Vec<u8>,
     /// Longest handshake message that is kept.
     limit: u32,
 }
@@ -97,7 +95,7 @@ impl Opener {
     }
 
     fn new(directions: PerSide<Direction>, random: [u8; 32], limit: u32) -> Opener {
-        Opener { directions, random, opened: PerSide::default(), failed: PerSide::default(), content: Vec::new(), limit }
+        Opener { directions, random, opened: PerSide::default(), failed: PerSide::default(), limit }
     }
 
     /// TLS 1.3: takes over what secrets there are by now.
@@ -143,7 +141,7 @@ impl Opener {
 
     /// Opens a sealed record of `side` and hands what is in it to `each`. False where no key at hand opens it.
     pub fn open(&mut self, side: Side, head: &RecordHead, body: &[u8], each: &mut dyn FnMut(Inner<'_>)) -> bool {
-        let mut content = std::mem::take(&mut self.content);
+        let mut content = Vec::with_capacity(body.len());
         let typ = self.directions[side].open(head, body, &mut content);
         match typ {
             Some(typ) => {
@@ -152,7 +150,6 @@ impl Opener {
             }
             None => self.failed[side] += 1,
         }
-        self.content = content;
         typ.is_some()
     }
 

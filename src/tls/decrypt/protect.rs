@@ -126,7 +126,7 @@ impl RecordKey {
                         let aad = [header.typ.0, major, minor, high, low];
                         open(&nonce, &aad, out, tag)
                     } else {
-                        open(&nonce, &pseudo_header(version, header, *number, data.len()), out, tag)
+                        open(&nonce, PseudoHeader::new(version, header, *number, data.len()).bytes(), out, tag)
                     }
                 })
             }
@@ -147,8 +147,8 @@ impl RecordKey {
                 if *encrypt_then_mac {
                     out.truncate(len);
                     return numbers.into_iter().find(|number| {
-                        let head = pseudo_header(version, header, *number, sealed.len());
-                        mac(&[&head, sealed]).as_slice() == behind
+                        let head = PseudoHeader::new(version, header, *number, sealed.len());
+                        mac(&[head.bytes(), sealed]).as_slice() == behind
                     });
                 }
                 authenticated(mac, *mac_len, version, header, len, numbers, out)
@@ -190,8 +190,8 @@ fn authenticated(
     let content = len.checked_sub(mac_len)?;
     let (data, expected) = out.split_at_checked(content)?;
     let number = numbers.into_iter().find(|number| {
-        let head = pseudo_header(version, header, *number, content);
-        mac(&[&head, data]).as_slice() == expected
+        let head = PseudoHeader::new(version, header, *number, content);
+        mac(&[head.bytes(), data]).as_slice() == expected
     })?;
     out.truncate(content);
     Some(number)
@@ -209,15 +209,26 @@ fn nonce_of(iv: &[u8; 12], explicit: &[u8], number: u64) -> [u8; 12] {
 }
 
 /// What is authenticated beside the content up to TLS 1.2: sequence number, type, version (not in SSL 3.0), length.
-fn pseudo_header(version: Version, header: Header, number: u64, len: usize) -> Vec<u8> {
-    let mut head = Vec::with_capacity(13);
-    head.extend(number.to_be_bytes());
-    head.push(header.typ.0);
-    if version != Version::SSL30 {
-        head.extend(header.version.0.to_be_bytes());
+struct PseudoHeader {
+    bytes: [u8; 13],
+    len: usize,
+}
+
+impl PseudoHeader {
+    fn new(version: Version, header: Header, number: u64, len: usize) -> PseudoHeader {
+        let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+        let [major, minor] = header.version.0.to_be_bytes();
+        let [high, low] = (len as u16).to_be_bytes(); // records are shorter than that
+        let typ = header.typ.0;
+        match version {
+            Version::SSL30 => PseudoHeader { bytes: [a, b, c, d, e, f, g, h, typ, high, low, 0, 0], len: 11 },
+            _ => PseudoHeader { bytes: [a, b, c, d, e, f, g, h, typ, major, minor, high, low], len: 13 },
+        }
     }
-    head.extend((len as u16).to_be_bytes()); // records are shorter than that
-    head
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// How many bytes of padding are at the end of `data`, the byte that says so included.

@@ -290,6 +290,22 @@ fn a_record_that_is_skipped_or_lost_does_not_hide_the_alerts_behind_it() {
 }
 
 #[test]
+fn a_hole_before_a_skipped_record_is_noticed() {
+    // Two records are not there, the third is known by its length only: the alert behind them is found all the same.
+    let vector = vector("tls1.3 key updates of both sides");
+    let server: Vec<usize> =
+        (0..vector.records.len()).filter(|i| vector.records[*i].0 == Side::Server && vector.records[*i].1[0] == 23).collect();
+    let data = server[4];
+    let show = |i: usize| match i {
+        _ if i == data || i == server[5] => Show::Lost,
+        _ if i == server[6] => Show::Skipped,
+        _ => Show::Whole,
+    };
+    let found = follow(&vector.records, &secrets(&vector.log), show);
+    assert_eq!(found.alerts.len(), 2, "{found:?}");
+}
+
+#[test]
 fn a_damaged_record_does_not_hide_those_behind_it() {
     for name in ["tls1.3 chacha20", "tls1.2 aes128-gcm", "tls1.2 aes128-cbc-sha", "tls1.2 aes256-cbc-sha384 etm", "ssl3.0 rc4-sha"] {
         let mut vector = vector(name);
