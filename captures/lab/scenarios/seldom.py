@@ -1,0 +1,59 @@
+"""Endings met less often: several rules have something to say, and one of them would be wrong."""
+import os
+import time
+
+import net
+from lab import ALL, SCRATCH, T, answer, read_answer, request, reset, scenario
+from scenarios.clean import bio_server, half_close
+from scenarios.proxies import PROXY, squid
+
+EST = dict(phase="established")
+CLEAN = dict(phase="established", fault="none")
+
+
+def paced(lab, version, total):
+    """A server that sends its answer in small pieces."""
+
+    def handler(sock):
+        tls = lab.context(version=version).wrap_socket(sock, server_side=True)
+        tls.recv(8192)
+        raw = answer(b"s" * total)
+        for at in range(0, len(raw), 1500):
+            tls.sendall(raw[at : at + 1500])
+            time.sleep(0.04)
+
+    lab.serve(handler)
+
+
+def drain(lab, tls):
+    """Reads to the end, whatever it is."""
+    try:
+        while tls.recv(65536):
+            pass
+    except OSError as error:
+        lab.say(error)
+
+
+@scenario("keepalive-race", also="upload", near=True, ext="pcapng")
+def early_answer(lab):
+    def handler(sock):
+        tls = lab.context(version="1.3").wrap_socket(sock, server_side=True)
+        tls.recv(16000)
+        tls.sendall(answer(b"no\n", more="Connection: close\r\n"))
+        half_close(tls)
+        tls.close()
+
+    lab.serve(handler)
+    lab.net.bridge.delay = 0.04  # far enough for the client to send on before it hears
+    with lab.tap():
+        tls = lab.client(version="1.3")
+        try:
+            tls.sendall(b"PUT /upload HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 900000\r\n\r\n")
+            for _ in range(3):
+                tls.sendall(b"u" * 2500)
+                time.sleep(0.015)
+        except OSError as error:
+            lab.say(error)
+        drain(lab, tls)
+        tls.close()
+    return [T(["clean-close", "server-reset"], "close_notify", "server", (False, True), "established", ["none", "server", "undetermined"], ["client", "proxy", "network"], ending_also=["rst"], note="the server answers an upload early, says close_notify and closes while the rest is still coming: RSTs, but no idle connection and no race")]
