@@ -57,3 +57,15 @@ def early_answer(lab):
         drain(lab, tls)
         tls.close()
     return [T(["clean-close", "server-reset"], "close_notify", "server", (False, True), "established", ["none", "server", "undetermined"], ["client", "proxy", "network"], ending_also=["rst"], note="the server answers an upload early, says close_notify and closes while the rest is still coming: RSTs, but no idle connection and no race")]
+
+
+@scenario("client-truncated-record", also="refused", near=True, needs=["nginx"])
+def refused_upload(lab):
+    lab.nginx(extra="client_max_body_size 1k;")
+    net.sh("ip", "netns", "exec", net.ns("c"), "sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 24000")
+    with open(f"{SCRATCH}/upload", "wb") as out:
+        out.write(b"u" * 300000)
+    with lab.tap(tail=1.0):
+        lab.curl("https://api.example.com/upload", "--http1.1", "--data-binary", f"@{SCRATCH}/upload", "-H", "Expect:")
+    net.sh("ip", "netns", "exec", net.ns("c"), "sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 4194304")
+    return [T(["client-truncated-record", "clean-close", "client-aborted-transfer"], "fin", "client", (None, None), "established", ["undetermined", "none"], ["client", "proxy", "network"], by_also=["server"], ending_also=["rst", "close_notify"], note="nginx refuses the upload with 413 while it is coming; curl stops in the middle of a record, as it should: nothing crashed at the client")]
