@@ -69,3 +69,18 @@ def refused_upload(lab):
         lab.curl("https://api.example.com/upload", "--http1.1", "--data-binary", f"@{SCRATCH}/upload", "-H", "Expect:")
     net.sh("ip", "netns", "exec", net.ns("c"), "sysctl", "-qw", "net.ipv4.tcp_wmem=4096 16384 4194304")
     return [T(["client-truncated-record", "clean-close", "client-aborted-transfer"], "fin", "client", (None, None), "established", ["undetermined", "none"], ["client", "proxy", "network"], by_also=["server"], ending_also=["rst", "close_notify"], note="nginx refuses the upload with 413 while it is coming; curl stops in the middle of a record, as it should: nothing crashed at the client")]
+
+
+@scenario("server-not-tls", also="proxy-header", needs=["nginx"])
+def proxy_header(lab):
+    lab.nginx()
+    with lab.tap():
+        sock = lab.connect()
+        sock.sendall(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" + bytes([192, 0, 2, 7, 192, 0, 2, 8, 0xD9, 3, 1, 187]))
+        time.sleep(0.005)
+        try:
+            lab.context(server=False, version="1.3", keylog=False).wrap_socket(sock, server_hostname="api.example.com")
+        except OSError as error:
+            lab.say(error)
+        sock.close()
+    return [T("server-not-tls", "fin", "server", (False, False), "client_hello", ["undetermined", "client", "proxy"], ["server", "network"], by_also=["client"], ending_also=["rst", "fatal_alert"], phase_also=["tunneling", "connecting"], note="a PROXY header (version 2) before the ClientHello, to an nginx that does not expect one: HTTP 400 in clear, and a close")]
