@@ -84,3 +84,67 @@ def proxy_header(lab):
             lab.say(error)
         sock.close()
     return [T("server-not-tls", "fin", "server", (False, False), "client_hello", ["undetermined", "client", "proxy"], ["server", "network"], by_also=["client"], ending_also=["rst", "fatal_alert"], phase_also=["tunneling", "connecting"], note="a PROXY header (version 2) before the ClientHello, to an nginx that does not expect one: HTTP 400 in clear, and a close")]
+
+
+@scenario("client-gave-up-waiting", also="first-request", needs=["go", "java"])
+def first_request(lab):
+    def handler(sock):
+        tls = lab.context().wrap_socket(sock, server_side=True)
+        tls.recv(4096)
+        time.sleep(30)
+
+    lab.serve(handler)
+    with lab.tap(tail=0.6):
+        lab.goget("https://api.example.com/slow", "-timeout", "3s")
+        time.sleep(0.2)
+        lab.java("url", "https://api.example.com/slow", "TLSv1.2", 2000)
+    fault = dict(fault=["server"], never=["client", "proxy", "network"], by_also=["server"], ending_also=["fin", "stall"])
+    return [
+        T("client-gave-up-waiting", "close_notify", "client", (None, False), note="Go, a limit of 3 s on the whole exchange: the first request is acknowledged and never answered; the client takes leave with close_notify", **fault, **EST),
+        T("client-gave-up-waiting", "close_notify", "client", (None, False), note="Java, a read timeout of 2 s, TLS 1.2: the same", **fault, **EST),
+    ]
+
+
+@scenario("client-gave-up-waiting", also="half-answer")
+def half_answer(lab):
+    def handler(sock):
+        def hang(*_):
+            time.sleep(20)
+
+        bio_server(lab, Held(sock, hang), "1.3", cut=(3000, 2000, "fin"))
+
+    lab.serve(handler)
+    with lab.tap(tail=0.5):
+        lab.curl("https://api.example.com/report", "--max-time", "5")
+    return [T(["client-gave-up-waiting", "path-black-hole", "server-unresponsive"], "close_notify", "client", (True, False), "established", ["undetermined", "server"], ["client", "proxy", "network"], by_also=["server"], ending_also=["stall", "fin", "rst"], note="the server hangs in the middle of a record of its answer; curl gives up after 5 s with close_notify: polite, and yet nothing like a clean end")]
+
+
+class Held:
+    """A socket whose close is held back: what a process that hangs looks like."""
+
+    def __init__(self, sock, hang):
+        self.sock, self.hang = sock, hang
+
+    def sendall(self, data):
+        self.sock.sendall(data)
+
+    def recv(self, size):
+        return self.sock.recv(size)
+
+    def close(self):
+        self.hang()
+        self.sock.close()
+
+
+@scenario("client-aborted-transfer", also="polite")
+def polite_abort(lab):
+    paced(lab, "1.3", 60000)
+    with lab.tap(tail=0.6):
+        tls = lab.client(version="1.3")
+        tls.sendall(request("/report"))
+        tls.recv(3000)
+        time.sleep(0.3)
+        half_close(tls)
+        time.sleep(0.2)
+        reset(tls)
+    return [T(["client-aborted-transfer"], "close_notify", "client", (True, False), "established", ["client", "none"], ["server", "proxy", "network"], ending_also=["rst"], note="the client says close_notify in the middle of a download and resets a moment later: it announced its end, and still cut off what it had asked for")]

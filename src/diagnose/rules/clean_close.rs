@@ -72,7 +72,14 @@ pub static RULE: Rule = Rule {
     summary: "a close_notify came first, and nothing its receiver still owed was cut off",
     usual_fault: "none",
     source: include_str!("clean_close.rs"),
-    yields_to: &["server-truncated-record", "client-truncated-record", "client-aborted-transfer", "zero-window-stall", "keepalive-race"],
+    yields_to: &[
+        "server-truncated-record",
+        "client-truncated-record",
+        "client-aborted-transfer",
+        "client-gave-up-waiting",
+        "zero-window-stall",
+        "keepalive-race",
+    ],
     check,
 };
 
