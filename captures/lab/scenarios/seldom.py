@@ -1,5 +1,6 @@
 """Endings met less often: several rules have something to say, and one of them would be wrong."""
 import os
+import subprocess
 import time
 
 import net
@@ -148,3 +149,24 @@ def polite_abort(lab):
         time.sleep(0.2)
         reset(tls)
     return [T(["client-aborted-transfer"], "close_notify", "client", (True, False), "established", ["client", "none"], ["server", "proxy", "network"], ending_also=["rst"], note="the client says close_notify in the middle of a download and resets a moment later: it announced its end, and still cut off what it had asked for")]
+
+
+@scenario("client-aborted-transfer", also="hole", needs=["nginx"])
+def abort_with_hole(lab):
+    lab.nginx(extra="location /huge { limit_rate 10k; }")
+    first, second = f"{SCRATCH}/part1.pcap", f"{SCRATCH}/part2.pcap"
+    tap = lab.tap(path=first)
+    with tap:
+        tls = lab.client(version="1.2")
+        tls.sendall(request("/huge"))
+        end = time.time() + 1.2
+        while time.time() < end:
+            tls.recv(65536)
+        tap.stop()
+    end = time.time() + 1.2
+    while time.time() < end:
+        tls.recv(65536)
+    with lab.tap(path=second, tail=0.8):
+        tls.close()
+    subprocess.run(["mergecap", "-w", lab.raw, "-F", "pcap", first, second], check=True)
+    return [T(["client-aborted-transfer", "client-reset", "capture-incomplete", "client-closed-without-close-notify"], "fin", "client", (None, None), "established", ["client", "none", "undetermined"], ["server", "proxy", "network"], ending_also=["rst"], unreadable=True, note="tcpdump missed a second of a download; then the client closes: its FIN acknowledges what the capture lacks, which makes it no half-close")]
