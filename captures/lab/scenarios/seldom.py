@@ -170,3 +170,11 @@ def abort_with_hole(lab):
         tls.close()
     subprocess.run(["mergecap", "-w", lab.raw, "-F", "pcap", first, second], check=True)
     return [T(["client-aborted-transfer", "client-reset", "capture-incomplete", "client-closed-without-close-notify"], "fin", "client", (None, None), "established", ["client", "none", "undetermined"], ["server", "proxy", "network"], ending_also=["rst"], unreadable=True, note="tcpdump missed a second of a download; then the client closes: its FIN acknowledges what the capture lacks, which makes it no half-close")]
+
+
+@scenario("certificate-rejected", also="polite", needs=["nginx"])
+def polite_rejection(lab):
+    lab.nginx(servers=f"server {{ listen 443 ssl; ssl_certificate {lab.pki}/wrong.crt; ssl_certificate_key {lab.pki}/wrong.key; }}")
+    with lab.tap():
+        lab.curl("https://api.example.com/small", "--tls-max", "1.2")
+    return [T(["certificate-rejected"], "close_notify", "client", (True, False), "established", ["undetermined", "server", "client"], ["proxy", "network"], phase_also=["handshake"], ending_also=["fatal_alert"], note="curl finds after the handshake that the certificate (in clear) does not stand for the name, and takes leave with a close_notify: no alert says why")]
