@@ -178,3 +178,15 @@ def polite_rejection(lab):
     with lab.tap():
         lab.curl("https://api.example.com/small", "--tls-max", "1.2")
     return [T(["certificate-rejected"], "close_notify", "client", (True, False), "established", ["undetermined", "server", "client"], ["proxy", "network"], phase_also=["handshake"], ending_also=["fatal_alert"], note="curl finds after the handshake that the certificate (in clear) does not stand for the name, and takes leave with a close_notify: no alert says why")]
+
+
+@scenario("proxy-tunnel-cut", also="server-died", needs=["squid", "go"])
+def tunnel_server_died(lab):
+    squid(lab, "http_access allow all")
+    child = lab.goserve("-keys", lab.keys)
+    with lab.tap(tail=0.8):
+        curl = lab.net.start("c", "curl", "-sS", "-o", "/dev/null", "--cacert", lab.ca, *PROXY, "--http1.1", "https://api.example.com/stream")
+        time.sleep(0.6)
+        lab.net.kill(child)
+        curl.wait(10)
+    return [T(["proxy-tunnel-cut", "server-closed-without-close-notify"], "fin", "server", (True, False), "established", ["undetermined", "server"], ["client", "proxy", "network"], by_also=["proxy"], ending_also=["rst"], note="the server behind the tunnel is killed in the middle of a download, and squid passes its bare FIN on: the proxy did nothing")]
