@@ -190,3 +190,12 @@ def tunnel_server_died(lab):
         lab.net.kill(child)
         curl.wait(10)
     return [T(["proxy-tunnel-cut", "server-closed-without-close-notify"], "fin", "server", (True, False), "established", ["undetermined", "server"], ["client", "proxy", "network"], by_also=["proxy"], ending_also=["rst"], note="the server behind the tunnel is killed in the middle of a download, and squid passes its bare FIN on: the proxy did nothing")]
+
+
+@scenario("capture-incomplete", also="tail", needs=["nginx"])
+def lost_tail(lab):
+    lab.nginx()
+    # What a capture that loses packets at the end looks like: the client's close_notify (24 bytes) and FIN are not in it.
+    with lab.tap(expr="not (src host 10.20.0.2 and (ip[2:2] = 76 or tcp[13] & 1 != 0))"):
+        lab.curl("https://api.example.com/medium", "--tlsv1.3")
+    return [T(["capture-incomplete", "clean-close"], "unseen", "client", (None, None), "established", ["undetermined", "none"], ALL, ending_also=["fin", "close_notify"], by_also=["server", "nobody"], unreadable=True, note="the client's last packets, close_notify and FIN, were not captured; nginx's bare FIN acknowledges them: an answer to something unseen")]
