@@ -199,3 +199,29 @@ def lost_tail(lab):
     with lab.tap(expr="not (src host 10.20.0.2 and (ip[2:2] = 76 or tcp[13] & 1 != 0))"):
         lab.curl("https://api.example.com/medium", "--tlsv1.3")
     return [T(["capture-incomplete", "clean-close"], "unseen", "client", (None, None), "established", ["undetermined", "none"], ALL, ending_also=["fin", "close_notify"], by_also=["server", "nobody"], unreadable=True, note="the client's last packets, close_notify and FIN, were not captured; nginx's bare FIN acknowledges them: an answer to something unseen")]
+
+
+@scenario("server-reset", also="mid-stream")
+def reset_mid_stream(lab):
+    def handler(sock):
+        tls = lab.context(version="1.3").wrap_socket(sock, server_side=True)
+        tls.recv(8192)
+        tls.sendall(answer(b"first"))
+        tls.recv(8192)
+        for _ in range(12):
+            tls.sendall(b"s" * 1500)
+            time.sleep(0.04)
+        reset(tls)
+
+    lab.serve(handler)
+    tls = lab.client(version="1.3")
+    tls.sendall(request("/first"))
+    read_answer(tls)
+    time.sleep(0.1)
+    with lab.tap():
+        tls.sendall(request("/report"))
+        drain(lab, tls)
+        tls.close()
+    if os.path.exists(lab.keys):
+        os.remove(lab.keys)
+    return [T("server-reset", "rst", "server", (None, False), "established", ["server"], ["client", "proxy", "network"], unreadable=True, note="the capture begins between two requests; the server's reset in the middle of its second answer is all there")]
