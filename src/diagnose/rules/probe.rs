@@ -112,11 +112,11 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     let mut reading = Reading::new(Fault::None, Confidence::Likely, Impact::None, summary)
         .cite(tell::inferred(root.at, Side::Client, what))
         .rule_out(Fault::Server, "it had not closed and owed nothing");
-    if greeting && session.tls.certificates.is_none() {
+    if greeting {
         reading = reading.or(
             Fault::Undetermined,
             "certificate-rejected",
-            "GnuTLS programs (wget) look at the certificate, which is encrypted here, after the handshake, and leave like this if they reject it",
+            "GnuTLS programs (wget) look at the certificate after the handshake, and leave like this if they reject it",
             "the client's log",
         );
     }
