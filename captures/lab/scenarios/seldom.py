@@ -106,6 +106,26 @@ def first_request(lab):
     ]
 
 
+@scenario("client-gave-up-waiting", also="one-way", near=True)
+def one_way_sender(lab):
+    def handler(sock):
+        tls = lab.context(version="1.3").wrap_socket(sock, server_side=True)
+        while tls.recv(4096):
+            pass
+
+    lab.serve(handler)
+    with lab.tap():
+        tls = lab.client(version="1.3")
+        for n in range(4):
+            tls.sendall(f"<14>1 2026-11-21T10:00:0{n}Z host app - - - line {n}\n".encode())
+            time.sleep(0.3)
+        time.sleep(4.7)
+        half_close(tls)
+        time.sleep(0.1)
+        tls.close()
+    return [T("clean-close", "close_notify", "client", (True, False), note="a sender of log lines that uses port 443 to get through firewalls: never an answer, and a polite close 5 s after the last line", **CLEAN)]
+
+
 @scenario("client-gave-up-waiting", also="half-answer")
 def half_answer(lab):
     def handler(sock):

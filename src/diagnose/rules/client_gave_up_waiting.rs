@@ -4,9 +4,10 @@
 //!
 //! The client sent a request, the server's kernel acknowledged it, and no answer came; after a round number of seconds the client closed.
 //! The client hung up, but only because nobody answered: fault `server`, the TCP endpoint at that address, which may be a proxy waiting for
-//! its backend. The session must have shown a rhythm of requests and answers, or be HTTP by the names the client offers (ALPN) or by port
-//! 443, so that "unanswered" means something; without the rhythm it is only `possible`. An answer that stopped in the middle of a record is
-//! told here too, with fault `undetermined`: the server, the path or a box may have held the rest back. Impact: the request failed.
+//! its backend. The session must have shown a rhythm of requests and answers, or be HTTP by the names the client offers (ALPN), or one
+//! message to port 443, so that "unanswered" means something; without the rhythm it is only `possible`. An answer that stopped in the
+//! middle of a record is told here too, with fault `undetermined`: the server, the path or a box may have held the rest back. Impact: the
+//! request failed.
 //!
 //! # How it looks in applications
 //!
@@ -145,16 +146,21 @@ fn is_round(waited: Span) -> bool {
     waited >= Span::from_millis(1_900) && (waited.secs() - waited.secs().round()).abs() <= 0.15
 }
 
-/// The client offers HTTP, in which every request is answered (RFC 7301 section 6, RFC 9113 section 3.2), or goes to its port and offers
-/// nothing else.
+/// The client offers HTTP, in which every request is answered (RFC 7301 section 6, RFC 9113 section 3.2); or it offers nothing, goes to
+/// HTTP's port, and all it said was said at once, like a request.
 fn offers_http(session: &Session) -> bool {
     let Some(hello) = session.tls.client_hello.as_deref() else { return false };
     let mut offers = hello.alpn().peekable();
-    if offers.peek().is_none() {
-        return session.ends.server.port == HTTPS && session.prelude.is_none();
+    if offers.peek().is_some() {
+        return offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2"));
     }
-    offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2"))
+    let client = session.side(Side::Client);
+    let at_once = client.first_app.zip(client.at_close.last).is_some_and(|(first, last)| last.time.since(first.time) < AT_ONCE);
+    session.ends.server.port == HTTPS && session.prelude.is_none() && at_once
 }
+
+/// One who sends for longer may be telling, not asking.
+const AT_ONCE: Span = Span::from_millis(200);
 
 /// The port of HTTPS (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
