@@ -126,6 +126,21 @@ def one_way_sender(lab):
     return [T("clean-close", "close_notify", "client", (True, False), note="a sender of log lines that uses port 443 to get through firewalls: never an answer, and a polite close 5 s after the last line", **CLEAN)]
 
 
+@scenario("client-gave-up-waiting", also="upload", near=True)
+def interrupted_upload(lab):
+    def handler(sock):
+        tls = lab.context(version="1.2").wrap_socket(sock, server_side=True)
+        drain(lab, tls)
+        tls.close()
+
+    lab.serve(handler)
+    with open(f"{SCRATCH}/upload", "wb") as out:
+        out.write(b"u" * 300000)
+    with lab.tap(tail=0.6):
+        lab.net.run("c", "timeout", "-s", "INT", "2.05", "curl", "-sS", "-o", "/dev/null", "--cacert", lab.ca, "--limit-rate", "10k", "-T", f"{SCRATCH}/upload", "https://api.example.com/upload", env={"SSLKEYLOGFILE": lab.keys})
+    return [T(["client-aborted-transfer", "client-truncated-record", "client-reset", "client-closed-without-close-notify", "clean-close"], "fin", "client", (None, None), "established", ["client", "none", "undetermined"], ["server", "proxy", "network"], ending_also=["rst", "close_notify"], note="curl is interrupted two seconds into an upload at 10 kB a second: nobody was waiting for an answer")]
+
+
 @scenario("client-gave-up-waiting", also="half-answer")
 def half_answer(lab):
     def handler(sock):

@@ -94,7 +94,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let waited = root.at.time.since(asked.time);
     // A timer, and a protocol in which requests are answered: it had answered before, or is HTTP by its name.
     let rhythm = client.turns > 1 && server.at_close.last_answer.is_some();
-    let http = client.turns <= 1 && offers_http(session);
+    let http = asked_in_http(session) && waited >= PATIENCE;
     // A limit on the whole exchange runs from the beginning.
     let round = is_round(waited) || (http && is_round(session.silence_since_open(root.at)));
     if !round || !(rhythm || http) || client.unanswered.is_some_and(|lost| lost.since < root.at) {
@@ -141,26 +141,33 @@ fn half_an_answer(session: &Session, last: At, waited: Span) -> Reading {
     .advise(format!("Look into the log of {} for what it was sending at {}.", session.ends.server, tell::clock(last)))
 }
 
+/// No timer is shorter.
+const PATIENCE: Span = Span::from_millis(1_900);
+
 /// As a timer has it: two seconds or more, and no odd part.
 fn is_round(waited: Span) -> bool {
-    waited >= Span::from_millis(1_900) && (waited.secs() - waited.secs().round()).abs() <= 0.15
+    waited >= PATIENCE && (waited.secs() - waited.secs().round()).abs() <= 0.15
 }
 
-/// The client offers HTTP, in which every request is answered (RFC 7301 section 6, RFC 9113 section 3.2); or it offers nothing, goes to
-/// HTTP's port, and all it said was said at once, like a request.
-fn offers_http(session: &Session) -> bool {
+/// The client said one thing, at once and no longer than a request, in HTTP, in which every request is answered: by the names it offers
+/// (RFC 7301 section 6, RFC 9113 section 3.2), or, where it offers none, by the port.
+fn asked_in_http(session: &Session) -> bool {
     let Some(hello) = session.tls.client_hello.as_deref() else { return false };
-    let mut offers = hello.alpn().peekable();
-    if offers.peek().is_some() {
-        return offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2"));
-    }
     let client = session.side(Side::Client);
     let at_once = client.first_app.zip(client.at_close.last).is_some_and(|(first, last)| last.time.since(first.time) < AT_ONCE);
-    session.ends.server.port == HTTPS && session.prelude.is_none() && at_once
+    let mut offers = hello.alpn().peekable();
+    let http = match offers.peek() {
+        Some(_) => offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2")),
+        None => session.ends.server.port == HTTPS && session.prelude.is_none(),
+    };
+    http && client.turns <= 1 && at_once && client.app_bytes < UPLOAD
 }
 
-/// One who sends for longer may be telling, not asking.
+/// One who sends for longer is telling something, or not done with asking.
 const AT_ONCE: Span = Span::from_millis(200);
+
+/// A request of this size is an upload, and may not have been complete.
+const UPLOAD: u64 = 16_384;
 
 /// The port of HTTPS (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
