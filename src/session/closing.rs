@@ -135,7 +135,7 @@ pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
     // Data that was already under way may be acknowledged by the kernel of a process that has gone; a RST then answers what comes later.
     let went =
         flow.rsts.iter().any(|(of, rst)| *of == way && rst.kind != RstKind::Refusal && rst.at > half.fin().map_or(rst.at, |fin| fin.at));
-    half.fin().is_some() && more && !went && acknowledged > before.peer_sent + 1
+    half.fin().is_some() && more && !went && acknowledged > before.peer_sent.max(before.knew) + 1
 }
 
 /// The encrypted record of an alert's size that stands last in its direction, and what its place lets it be.

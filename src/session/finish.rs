@@ -12,6 +12,8 @@ use crate::tls::AlertDescription;
 
 /// Bytes of a record's header.
 const RECORD_HEADER: u64 = 5;
+/// No alert's record is longer, whatever the suite and its padding to blocks.
+const LONGEST_ALERT: u16 = 256;
 
 /// What the analysis knows beside the flow itself.
 #[derive(Clone, Copy)]
@@ -261,8 +263,12 @@ impl Flow {
             // What it said last is known: whatever went unseen before that was no close_notify.
             return CloseNotify::Absent;
         }
-        // A direction that spoke without a hello seen, or whose framing was lost, may have said anything.
-        if state.was_lost || half.packets() == 0 || !half.syn_seen() && tls.client_hello_at.is_none() {
+        // A direction that spoke without a hello seen, or whose framing was lost, may have said anything; but
+        // no alert is as long as what a side that spoke last said last.
+        let blind = !half.syn_seen() && tls.client_hello_at.is_none();
+        let heard = tls.ways[way.opposite()].last.map(|last| last.at);
+        let spoke_last = state.last.is_some_and(|last| last.typ == 23 && last.len > LONGEST_ALERT && Some(last.at) > heard);
+        if state.was_lost || half.packets() == 0 || blind && !spoke_last {
             return CloseNotify::Unknown;
         }
         if self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {

@@ -185,7 +185,7 @@ def tunnel_cut(lab):
         time.sleep(1.0)
         lab.net.kill(child)
         curl.wait(10)
-    return [T(["proxy-tunnel-cut", "server-closed-without-close-notify"], "fin", "proxy", (True, False), "established", ["proxy"], ["client", "server", "network"], by_also=["server"], ending_also=["rst"], note="squid is killed in the middle of a download through its tunnel: its kernel closes the client's connection, the server inside never said a word of goodbye")]
+    return [T(["proxy-tunnel-cut", "server-closed-without-close-notify"], "fin", "proxy", (True, False), "established", ["proxy", "undetermined"], ["client", "server", "network"], by_also=["server"], ending_also=["rst"], note="squid is killed in the middle of a download through its tunnel: its kernel closes the client's connection, the server inside never said a word of goodbye")]
 
 
 @scenario("proxy-tunnel-cut", near=True, needs=["squid", "nginx"])

@@ -43,6 +43,7 @@
 //!   arrive. Network loss shows up as a retransmission.
 //! - Certain: that bytes are missing, and how many. What they contained is not guessed.
 //! - The holes cap every confidence: `hole`, `one_direction`, `snaplen`, `mid_stream`, `kernel_drops` are listed with the verdict.
+//! - A FIN or RST that acknowledges bytes of the other side which the capture lacks to their end may only answer that side's own close.
 //! - Looks alike: `still-open` (nothing is missing, it only goes on), `record-corruption` (impossible bytes without a hole).
 //! - What decides: a new capture on the endpoint; sometimes the other half exists in a second file that was not given.
 //!
@@ -51,7 +52,7 @@
 //! - Wireshark User's Guide: TCP analysis flags. `tcpdump(1)` (`-s`, `-B`, `-U`), `capinfos(1)`.
 //! - pcap and pcapng file formats (IETF opsawg drafts): interface statistics, drop counters.
 
-use crate::base::Side;
+use crate::base::{At, GapReason, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -73,7 +74,17 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let blind = matches!(session.ending, Ending::Fin | Ending::Rst)
         && (session.capped(Cap::OneDirection)
             || session.root_side().is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown));
-    if session.ending == Ending::Unseen || blind { blinded(session) } else { None }
+    // What the other side had said before was not captured to its end, and the root event's sender had heard it: it may be a reaction.
+    let answer =
+        matches!(session.ending, Ending::Fin | Ending::Rst) && session.root_side().is_some_and(|side| unheard(session, side.peer()));
+    if session.ending == Ending::Unseen || blind || answer { blinded(session) } else { None }
+}
+
+/// The last bytes of `side` were not captured, and may have been its close.
+fn unheard(session: &Session, side: Side) -> bool {
+    let facts = session.side(side);
+    let tail = |(at, _, why): &(At, u64, GapReason)| *why == GapReason::CaptureLoss && facts.last_data.is_none_or(|last| *at >= last);
+    session.close_notify[side] == CloseNotify::Unknown && facts.gaps.iter().any(tail)
 }
 
 /// The reading for a session whose capture hides what matters; `None` where it hides nothing.

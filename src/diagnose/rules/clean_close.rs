@@ -60,6 +60,7 @@
 //!   unread data).
 //! - JSSE Reference Guide: `jdk.tls.acknowledgeCloseNotify`. OpenSSL manual: `SSL_shutdown(3)`.
 
+use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{CloseNotify, Ending, Phase, Session};
@@ -75,6 +76,10 @@ pub static RULE: Rule = Rule {
         "server-truncated-record",
         "client-truncated-record",
         "client-aborted-transfer",
+        "client-gave-up-waiting",
+        "certificate-expired",
+        "certificate-rejected",
+        "certificate-untrusted",
         "zero-window-stall",
         "keepalive-race",
         "server-idle-timeout",
@@ -94,6 +99,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         Impact::None,
         format!("the {closer} said close_notify before it closed; what followed is tidying up"),
     );
+    // It closed while the other side was sending: that went unread.
+    if closer == Side::Server && session.crossed_by_request() {
+        reading.impact = Impact::Unknown;
+        reading.summary =
+            "the server said close_notify before it closed, while the client was still sending: what came after it was not read".to_owned();
+    }
     if session.close_notify[closer] == CloseNotify::Likely {
         reading = reading.advise("Give the key log of either end to read the alert instead of inferring it from its length and place.");
     }

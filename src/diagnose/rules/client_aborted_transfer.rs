@@ -47,6 +47,8 @@
 //!   window, timestamps kept), which a kernel sends when it closes over unread data.
 //! - Looks alike: a half-close: the client's FIN, then it still acknowledges new data. That is not an abort. A bare FIN after a complete
 //!   answer is `client-closed-without-close-notify`; a RST because only a session ticket or WINDOW_UPDATE lay unread is harmless.
+//! - A close_notify before the abort changes its manners, not what was cut off. A client that had waited two seconds for the rest of a record
+//!   did not abort: `client-gave-up-waiting`.
 //! - A RST with no ACK flag and window 0 is a kernel's reply and says nothing of an abort; a RST that does not fit the client is
 //!   `injected-reset`.
 //! - Never decidable here: user, timeout or bug. "Client" is the TCP endpoint at that address, which may be a forward proxy or NAT.
@@ -59,6 +61,7 @@
 
 use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{ActKind, Phase, Session};
@@ -89,7 +92,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.root()?;
     // A client that asked for nothing had nothing to abort.
     let asked = session.side(Side::Client).app_records > 0 || server.app_bytes > 32_768;
-    if server.app_records == 0 || !asked || session.stopped_reading(Side::Server).is_some() {
+    if server.app_records == 0 || !asked || session.stopped_reading(Side::Server).is_some() || common::starved(session).is_some() {
         return None;
     }
     // What of the server's data its sender had not yet taken when it closed, and what still came afterwards.
@@ -104,14 +107,27 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             (server.app_records.saturating_sub(rst.peer_app_records), rst.peer_unacked)
         }
         ActKind::Fin | ActKind::SealedAlert { .. } | ActKind::Alert(_) => {
-            let fin = session.side(Side::Client).fin?;
-            let answered_by_reset = session.closing.companions.iter().any(|act| matches!(act.what, ActKind::Rst(_)));
-            let more = server.app_records.saturating_sub(fin.peer_app_records);
-            let midway = server.cut_record.is_some_and(|cut| cut.at < root.at || cut.have > 0);
-            if !(answered_by_reset && (more > 0 || midway)) {
+            // It took leave politely and then reset, or its kernel answered with resets what came after its FIN.
+            let reset = session.closing.companions.iter().find_map(|act| match &act.what {
+                ActKind::Rst(rst) => Some(rst),
+                _ => None,
+            })?;
+            let fin = session.side(Side::Client).fin;
+            let (known, unread) = match fin {
+                Some(fin) => (fin.peer_app_records, server.bytes.saturating_sub(fin.peer_sent)),
+                None if reset.fits_sender() => (reset.peer_app_records, reset.peer_unacked),
+                None => return None,
+            };
+            let more = server.app_records.saturating_sub(known);
+            // It read on for a while, with the server's data still coming when it reset.
+            let coming =
+                fin.is_none() && reset.after_peer.is_some_and(|span| span < RECENT) && server.last_app.is_some_and(|last| last > root.at);
+            let open = server.fin.is_none() && !session.announced(Side::Server);
+            let midway = server.cut_record.is_some_and(|cut| cut.at < root.at || cut.have > 0) || (coming && open);
+            if more == 0 && !midway {
                 return None;
             }
-            (more, server.bytes.saturating_sub(fin.peer_sent))
+            (more, unread)
         }
         _ => return None,
     };

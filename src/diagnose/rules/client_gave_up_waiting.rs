@@ -4,8 +4,10 @@
 //!
 //! The client sent a request, the server's kernel acknowledged it, and no answer came; after a round number of seconds the client closed.
 //! The client hung up, but only because nobody answered: fault `server`, the TCP endpoint at that address, which may be a proxy waiting for
-//! its backend. The session must have shown a rhythm of requests and answers (or be an unfinished handshake), so that "unanswered" means
-//! something. Impact: the request failed.
+//! its backend. The session must have shown a rhythm of requests and answers, or be HTTP by the names the client offers (ALPN), or one
+//! message to port 443, so that "unanswered" means something; without the rhythm it is only `possible`. An answer that stopped in the
+//! middle of a record is told here too, with fault `undetermined`: the server, the path or a box may have held the rest back. Impact: the
+//! request failed.
 //!
 //! # How it looks in applications
 //!
@@ -59,8 +61,9 @@
 //! - RFC 9110 sections 9.2.2 and 15.6.5; RFC 9112 section 9.5.
 //! - HAProxy configuration manual: section 8.5 (`sH`, `CH`); nginx `proxy_read_timeout`; AWS: ALB timeouts.
 
-use crate::base::{Side, Span};
+use crate::base::{At, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Ending, Phase, Session};
@@ -78,22 +81,29 @@ pub static RULE: Rule = Rule {
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Client))?;
+    if let Some((last, waited)) = common::starved(session)
+        && matches!(session.ending, Ending::Fin | Ending::CloseNotify | Ending::Rst)
+    {
+        return Some(half_an_answer(session, last, waited));
+    }
     if !matches!(session.ending, Ending::Fin | Ending::CloseNotify | Ending::Rst) || !session.outstanding() {
         return None;
     }
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     let asked = client.at_close.last?;
     let waited = root.at.time.since(asked.time);
-    // A timer, and a protocol in which requests are answered: it had answered before.
-    let round = waited >= Span::from_millis(1_900) && (waited.secs() - waited.secs().round()).abs() <= 0.15;
+    // A timer, and a protocol in which requests are answered: it had answered before, or is HTTP by its name.
     let rhythm = client.turns > 1 && server.at_close.last_answer.is_some();
-    if !round || !rhythm || client.unanswered.is_some_and(|lost| lost.since < root.at) {
+    let http = asked_in_http(session) && waited >= PATIENCE;
+    // A limit on the whole exchange runs from the beginning.
+    let round = is_round(waited) || (http && is_round(session.silence_since_open(root.at)));
+    if !round || !(rhythm || http) || client.unanswered.is_some_and(|lost| lost.since < root.at) {
         return None;
     }
     Some(
         Reading::new(
             Fault::Server,
-            Confidence::Likely,
+            if rhythm { Confidence::Likely } else { Confidence::Possible },
             Impact::SessionFailed,
             format!(
                 "the client gave up after {} without an answer to its last request, which the server's host had acknowledged",
@@ -114,3 +124,50 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         .advise("If it may take that long, raise the client's read timeout; otherwise find what the server waited for."),
     )
 }
+
+/// The answer stopped in the middle of a record: whoever held it back is not to be seen from here.
+fn half_an_answer(session: &Session, last: At, waited: Span) -> Reading {
+    Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::DataLost,
+        format!("the client gave up {} after the server's answer had stopped in the middle of a record", tell::span(waited)),
+    )
+    .cite(tell::saw(last, Side::Server, "the last part of the record that came"))
+    .rule_out(Fault::Client, "it was reading, and had waited")
+    .or(Fault::Network, "path-black-hole", "the path lost what followed, again and again", tell::capture_at(session, Side::Server))
+    .or(Fault::Proxy, "injected-reset", "a box ended the connection towards the server only", tell::capture_at(session, Side::Server))
+    .or(Fault::Server, "client-gave-up-waiting", "it stopped sending (a hang, a stopped process)", "its log")
+    .advise(format!("Look into the log of {} for what it was sending at {}.", session.ends.server, tell::clock(last)))
+}
+
+/// No timer is shorter.
+const PATIENCE: Span = Span::from_millis(1_900);
+
+/// As a timer has it: two seconds or more, and no odd part.
+fn is_round(waited: Span) -> bool {
+    waited >= PATIENCE && (waited.secs() - waited.secs().round()).abs() <= 0.15
+}
+
+/// The client said one thing, at once and no longer than a request, in HTTP, in which every request is answered: by the names it offers
+/// (RFC 7301 section 6, RFC 9113 section 3.2), or, where it offers none, by the port.
+fn asked_in_http(session: &Session) -> bool {
+    let Some(hello) = session.tls.client_hello.as_deref() else { return false };
+    let client = session.side(Side::Client);
+    let at_once = client.first_app.zip(client.at_close.last).is_some_and(|(first, last)| last.time.since(first.time) < AT_ONCE);
+    let mut offers = hello.alpn().peekable();
+    let http = match offers.peek() {
+        Some(_) => offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2")),
+        None => session.ends.server.port == HTTPS && session.prelude.is_none(),
+    };
+    http && client.turns <= 1 && at_once && client.app_bytes < UPLOAD
+}
+
+/// One who sends for longer is telling something, or not done with asking.
+const AT_ONCE: Span = Span::from_millis(200);
+
+/// A request of this size is an upload, and may not have been complete.
+const UPLOAD: u64 = 16_384;
+
+/// The port of HTTPS (RFC 9110 section 4.2.2).
+const HTTPS: u16 = 443;

@@ -44,6 +44,8 @@
 //!
 //! - Proof: the record's header promises more than the client's stream has, with no hole in the capture and nothing retransmitted later.
 //! - The ACK number on the client's closing packet tells what it had seen: if it covers a close of the server, the client only reacted.
+//! - A server that speaks while the client is sending may have told it to stop (413, 401, a redirect): a cut within a second of that is
+//!   `undetermined`.
 //! - Capped by holes, snap length and one-direction captures; then it is not called proven.
 //! - Never decidable: user, limit or crash. "Client" may be a proxy or NAT at that address.
 //! - What decides: the client's log; a capture on the client.
@@ -53,7 +55,7 @@
 //! - RFC 8446 sections 5.1 and 6.1; RFC 9112 section 8; RFC 9110 section 10.1.1 (Expect).
 //! - HAProxy configuration manual, section 8.5; nginx `client_body_timeout`.
 
-use crate::base::Side;
+use crate::base::{At, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -90,16 +92,16 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.root()?;
     let how = if session.ending == Ending::Rst { "reset" } else { "closed" };
     let left = cut.need.saturating_sub(cut.have);
+    let sent = format!("{} of {} were sent", cut.have, tell::bytes(u64::from(cut.need)));
+    if let Some(answered) = answered_early(session, root.at) {
+        return Some(stopped(session, root.at, answered, format!("the client {how} the connection in the middle of a record ({sent})")));
+    }
     Some(
         Reading::new(
             Fault::Client,
             Confidence::Certain,
             Impact::DataLost,
-            format!(
-                "the client {how} the connection in the middle of a record: {} of {} were sent",
-                cut.have,
-                tell::bytes(u64::from(cut.need))
-            ),
+            format!("the client {how} the connection in the middle of a record: {sent}"),
         )
         .cite(tell::saw(cut.at, Side::Client, format!("the record begins: {} announced", tell::bytes(u64::from(cut.need)))))
         .cite(tell::missing(root.at, Side::Client, u64::from(left), "the rest of the record, never sent"))
@@ -112,4 +114,42 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         ))
         .advise("Treat what the application got as incomplete."),
     )
+}
+
+/// An answer this shortly before the client's close may be the reason for it.
+const SOON: Span = Span::from_secs(1);
+
+/// The server spoke while the client was sending, and the client broke off right after it.
+fn answered_early(session: &Session, close: At) -> Option<At> {
+    let (began, answered) = (session.side(Side::Client).first_app?, session.side(Side::Server).last_app?);
+    (answered > began && answered < close && close.time.since(answered.time) < SOON).then_some(answered)
+}
+
+/// A client need not send on what the server has already answered: 413, 401, a redirect (RFC 9110 section 10.1.1, RFC 9112 section 9.5).
+fn stopped(session: &Session, close: At, answered: At, what: String) -> Reading {
+    Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::Unknown,
+        format!(
+            "{what}, {} after the server had spoken: an early answer may have told it to stop",
+            tell::span(close.time.since(answered.time))
+        ),
+    )
+    .cite(tell::saw(answered, Side::Server, "the server's last application data, while the client was sending"))
+    .rule_out(Fault::Network, "every byte before the close arrived here in sequence: nothing of the record was lost on the way")
+    .or(
+        Fault::Server,
+        "client-truncated-record",
+        "it refused the upload before it was complete (413, 401, 403, a redirect), and the client stopped",
+        "the key log, or the status in the log of the server",
+    )
+    .or(
+        Fault::Client,
+        "client-truncated-record",
+        "it crashed, was killed or had a deadline in the middle of its upload",
+        "the client's log",
+    )
+    .advise(format!("Look into the log of the server ({}) at {}: what did it answer?", session.ends.server, tell::clock(answered)))
+    .advise("Let large uploads ask first (Expect: 100-continue), so that a refusal comes before the body.")
 }

@@ -102,6 +102,17 @@ pub fn in_handshake(session: &Session) -> bool {
     }
 }
 
+/// A pause in the middle of a record that no sender makes: the rest was not coming.
+const STARVED: Span = Span::from_millis(1_900);
+
+/// The client left after it had waited for the rest of a record of the server: the last part that came, and how long it waited.
+pub fn starved(session: &Session) -> Option<(At, Span)> {
+    let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Client))?;
+    let cut = session.side(Side::Server).cut_record.filter(|cut| cut.have > 0 && cut.until < root.at)?;
+    let waited = root.at.time.since(cut.until.time);
+    (waited >= STARVED && !session.side(Side::Client).window_closed).then_some((cut.until, waited))
+}
+
 /// Time since the ClientHello.
 pub fn since_hello(session: &Session, at: At) -> Option<Span> {
     Some(at.time.since(session.tls.client_hello_at?.time)).filter(|span| *span >= Span::ZERO)

@@ -24,7 +24,7 @@
 //! - The server's idle timer is shorter than, or equal to, the client's or the proxy's pool timer. Typical pairs: Node behind an AWS ALB
 //!   (5 s against 60 s), gunicorn (2 s) or uvicorn (5 s) behind nginx, Tomcat (20 s) or Kestrel (130 s) behind a pool with a longer one.
 //! - Low traffic: the gap between two requests comes near the timer just often enough to give "one error in ten thousand".
-//! - A request limit per connection (nginx `keepalive_requests` 1000) or a deployment that drains connections.
+//! - A deployment that drains idle connections.
 //!
 //! # What to do
 //!
@@ -46,6 +46,8 @@
 //!   sequence number is the ACK of that request.
 //! - Looks alike: a request that *does* acknowledge the FIN means the client wrote on a connection it knew to be closed: a client's bug. A
 //!   RST with no earlier FIN is `middlebox-idle-timeout` or `server-reset`.
+//! - Not this cause: a server that closes right after its answer, while the client goes on sending (an upload refused early): it had not been
+//!   idle.
 //! - What the capture cannot tell: whether the application repeated the request; look for it on the next connection.
 //! - Caps: near the client, the FIN may be seen after the request and near the server before it; the ACK number decides, not the order of
 //!   frames.
@@ -57,7 +59,7 @@
 //! - Node.js documentation: `server.keepAliveTimeout`, `keepAliveTimeoutBuffer`. HAProxy configuration manual: `retry-on`. nginx:
 //!   `ngx_http_upstream_module`.
 
-use crate::base::Side;
+use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -74,6 +76,9 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// A server that closes sooner after its last answer did not wait for another request: it cut off what the client was still sending.
+const IDLE: Span = Span::from_millis(500);
+
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Server))?;
     if !matches!(session.ending, Ending::Fin | Ending::CloseNotify) || !session.crossed_by_request() {
@@ -82,7 +87,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // The server had answered all it had, and had been idle: it closed because nothing was going on.
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     let request = client.last_app?;
-    if server.app_records == 0 || client.app_records < 2 || server.cut_record.is_some() {
+    let idle = server.last_app.is_some_and(|answered| root.at.time.since(answered.time) >= IDLE);
+    if !idle || client.app_records < 2 || server.cut_record.is_some() {
         return None;
     }
     Some(

@@ -109,10 +109,16 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     } else {
         return None;
     };
-    Some(
-        Reading::new(Fault::None, Confidence::Likely, Impact::None, summary)
-            .cite(tell::inferred(root.at, Side::Client, what))
-            .rule_out(Fault::Server, "it had not closed and owed nothing")
-            .advise("Nothing. If it fills a log, let the health check speak TLS to the end, or keep its address out with --ignore."),
-    )
+    let mut reading = Reading::new(Fault::None, Confidence::Likely, Impact::None, summary)
+        .cite(tell::inferred(root.at, Side::Client, what))
+        .rule_out(Fault::Server, "it had not closed and owed nothing");
+    if greeting {
+        reading = reading.or(
+            Fault::Undetermined,
+            "certificate-rejected",
+            "GnuTLS programs (wget) look at the certificate after the handshake, and leave like this if they reject it",
+            "the client's log",
+        );
+    }
+    Some(reading.advise("Nothing. If it fills a log, let the health check speak TLS to the end, or keep its address out with --ignore."))
 }

@@ -4,8 +4,8 @@
 //!
 //! A tunnel through a forward proxy (CONNECT or SOCKS) was up, TLS ran inside it, and then the proxy's side closed or reset while no
 //! close_notify of the server had come through. A proxy only copies bytes and can make no close_notify: either it cut the tunnel by a limit
-//! of its own, or it handed on a bare close of the server beyond. Seen from here the proxy hung up: fault `proxy`, with the server as the
-//! other reading. Impact: truncation possible.
+//! of its own, or it handed on a bare close of the server beyond. Seen from here the two look the same: fault `undetermined`, with the proxy
+//! and the server as candidates; `none` on an idle tunnel. Impact: truncation possible.
 //!
 //! # How it looks in applications
 //!
@@ -68,7 +68,7 @@ pub static RULE: Rule = Rule {
     slug: "proxy-tunnel-cut",
     group: Group::BeforeTls,
     summary: "a tunnel was ended by the proxy with no close_notify from the server inside it",
-    usual_fault: "proxy",
+    usual_fault: "undetermined",
     source: include_str!("proxy_tunnel_cut.rs"),
     yields_to: &["capture-incomplete"],
     check,
@@ -80,17 +80,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if !matches!(session.ending, Ending::Fin | Ending::Rst) || session.phase < Phase::ClientHello || session.announced(Side::Server) {
         return None;
     }
-    let begun = session.phase > Phase::ClientHello;
     let quiet = session.silence_before(root.at).unwrap_or(Span::ZERO);
     let idle = session.phase == Phase::Established && quiet >= Span::from_millis(1_800) && !session.outstanding();
     let cut = session.side(Side::Server).cut_record.is_some_and(|cut| cut.proven);
-    let fault = match (idle, begun) {
-        (true, _) if !cut => Fault::None,
-        (_, true) => Fault::Proxy,
-        // It said the tunnel stood, and then not a byte came through: the target may have closed at once.
-        (_, false) => Fault::Undetermined,
-    };
-    let mut reading = Reading::new(
+    // The proxy passes the server's bare close on just as it ends a tunnel itself: from this side of it they look the same.
+    let fault = if idle && !cut { Fault::None } else { Fault::Undetermined };
+    let reading = Reading::new(
         fault,
         Confidence::Possible,
         if cut {
@@ -119,11 +114,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         "server-closed-without-close-notify",
         "the server inside closed without a close_notify, and the proxy passed its FIN on",
         "the proxy's log, and a capture behind it",
-    );
-    if fault != Fault::Proxy {
-        reading =
-            reading.or(Fault::Proxy, "proxy-tunnel-cut", "the proxy ended the tunnel (a timeout, a limit, a restart)", "the proxy's log");
-    }
+    )
+    .or(Fault::Proxy, "proxy-tunnel-cut", "the proxy ended the tunnel (a timeout, a limit, a restart)", "the proxy's log");
     Some(reading.advise(format!(
         "Look into the log of the proxy {} at {}: who closed the tunnel, and after how long?",
         session.ends.server,

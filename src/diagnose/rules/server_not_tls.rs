@@ -50,6 +50,8 @@
 //! - Not decidable: whether URL or listener is wrong, and whether the endpoint itself or a transparent box wrote those bytes (compare TTL
 //!   and round-trip time with the SYN-ACK).
 //! - Looks alike: a server that greets first (SMTP, SSH, MySQL) sends its banner *before* it reads the ClientHello; that is told too.
+//! - A PROXY header (HAProxy `send-proxy`) before the ClientHello, to a server that expects none, is answered as a bad request: the two
+//!   ends disagree about the header, and the verdict says so.
 //! - Consequences not to be misread: Chromium answers with alert 70, Firefox with 22, Java with 10 or 80, rustls with 50; others with FIN
 //!   or RST.
 //! - What decides: the server's listener configuration; a capture on the server when a box is suspected.
@@ -64,7 +66,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::prelude::State;
+use crate::prelude::{Protocol, State};
 use crate::session::Session;
 
 /// The cause.
@@ -81,31 +83,61 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let server = session.side(Side::Server);
     let (plain, at) = (server.plain.as_ref()?, server.plain_at?);
-    let asked = session.prelude.as_deref().is_some_and(|story| story.talks.iter().any(|talk| talk.state != State::Spoken));
+    let talks = || session.prelude.as_deref().into_iter().flat_map(|story| &story.talks);
+    // A PROXY header is not answered: it asks for nothing, and a server that does not know it takes it for a bad request.
+    let header = talks().any(|talk| talk.protocol == Protocol::ProxyProtocol);
+    let asked = talks().any(|talk| talk.state != State::Spoken && talk.protocol != Protocol::ProxyProtocol);
     if session.tls.client_hello_at.is_none() || server.records > 0 || asked {
         return None;
     }
     let what = common::plain(plain);
+    let reading = Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::SessionFailed,
+        format!(
+            "the server's answer to {} is not TLS but {what}",
+            if header { "the PROXY header and the ClientHello" } else { "the ClientHello" }
+        ),
+    )
+    .cite(tell::client_hello(session))
+    .cite(tell::saw(at, Side::Server, what))
+    .rule_out(Fault::Network, "both sides spoke and were heard");
+    if header {
+        return Some(
+            reading
+                .or(
+                    Fault::Client,
+                    "server-not-tls",
+                    "it (a load balancer) sends a PROXY header that this server does not expect",
+                    "its settings (HAProxy: send-proxy)",
+                )
+                .or(
+                    Fault::Server,
+                    "server-not-tls",
+                    "it should accept the PROXY header and does not",
+                    "the server's listener (nginx: listen 443 ssl proxy_protocol)",
+                )
+                .advise("Switch the PROXY protocol on, or off, at both ends."),
+        );
+    }
     Some(
-        Reading::new(
-            Fault::Undetermined,
-            Confidence::Possible,
-            Impact::SessionFailed,
-            format!("the server's answer to the ClientHello is not TLS but {what}"),
-        )
-        .cite(tell::client_hello(session))
-        .cite(tell::saw(at, Side::Server, what))
-        .rule_out(Fault::Network, "both sides spoke and were heard")
-        .or(
-            Fault::Client,
-            "server-not-tls",
-            "it uses the wrong port, or https where http is spoken",
-            "compare the URL with the server's listeners",
-        )
-        .or(Fault::Server, "server-not-tls", "TLS should be on for this port and is not", "the server's listener (nginx: listen 443 ssl)")
-        .advise(format!(
-            "See what listens at {}: curl -v http://{}/ shows whether it speaks plain HTTP.",
-            session.ends.server, session.ends.server
-        )),
+        reading
+            .or(
+                Fault::Client,
+                "server-not-tls",
+                "it uses the wrong port, or https where http is spoken",
+                "compare the URL with the server's listeners",
+            )
+            .or(
+                Fault::Server,
+                "server-not-tls",
+                "TLS should be on for this port and is not",
+                "the server's listener (nginx: listen 443 ssl)",
+            )
+            .advise(format!(
+                "See what listens at {}: curl -v http://{}/ shows whether it speaks plain HTTP.",
+                session.ends.server, session.ends.server
+            )),
     )
 }
