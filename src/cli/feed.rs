@@ -97,6 +97,11 @@ impl Feed {
         Ok(feed)
     }
 
+    /// The files, in reading order.
+    pub(crate) fn parts(&self) -> &[PathBuf] {
+        &self.parts
+    }
+
     /// Files and clock.
     pub(crate) fn context(&self) -> &Context {
         &self.context
@@ -302,7 +307,7 @@ fn lost_packets(interface: &InterfaceInfo) -> bool {
     interface.dropped > 0 || counted > Some(0)
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == OsStr::new("-")
 }
 

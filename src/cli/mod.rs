@@ -2,6 +2,7 @@
 
 mod args;
 mod causes;
+mod evidence;
 mod feed;
 mod interfaces;
 mod progress;
@@ -112,6 +113,7 @@ fn dispatch(command: Command, console: &mut Console<'_>) -> anyhow::Result<u8> {
     match command {
         Command::Read(args) => read::read(&args, console),
         Command::Show(args) => show::show(&args, console),
+        Command::Evidence(args) => evidence::evidence(&args, console),
         Command::Causes(args) => causes::causes(&args, console),
         Command::Interfaces(looks) => interfaces::interfaces(&looks, console),
         Command::Completions { shell } => {
