@@ -124,6 +124,9 @@ pub(crate) struct EvidenceArgs {
     /// Replace them the same way in every run with this key; whoever has it can tell which address is which
     #[arg(long, value_name = "KEY", requires = "anonymize")]
     pub(crate) key: Option<String>,
+    /// Let the secrets in the capture that decrypt these sessions, and no others, go with them
+    #[arg(long, conflicts_with = "anonymize")]
+    pub(crate) with_secrets: bool,
     /// Keep application data as it is, instead of zeroing it
     #[arg(long, conflicts_with = "anonymize")]
     pub(crate) keep_payload: bool,

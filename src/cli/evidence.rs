@@ -49,14 +49,14 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
         options: &options,
         sessions: &sessions,
         span: totals.first.zip(totals.last),
-        treatment: Treatment { keep_payload: args.keep_payload, pseudonyms: pseudonyms.as_ref() },
+        treatment: Treatment { keep_payload: args.keep_payload, pseudonyms: pseudonyms.as_ref(), with_secrets: args.with_secrets },
         force: args.force,
     };
     let total = parts.iter().map(|part| part.metadata().map_or(0, |metadata| metadata.len())).sum();
     let mut progress = Progress::new(Some(total).filter(|_| console.watched));
     let made = evidence::make(&request, &target, &mut |read| progress.step(|| read)).map_err(|error| refused(&target, &error))?;
     drop(progress);
-    tell(&made, &sessions, &target, console)?;
+    tell(&made, &sessions, &target, args.with_secrets, console)?;
     for problem in feed.problems() {
         console.complain(problem);
     }
@@ -184,7 +184,7 @@ fn pseudonyms(key: Option<&str>) -> anyhow::Result<Pseudonyms> {
 }
 
 /// Says what was made.
-fn tell(made: &Made, sessions: &[Finished], target: &Path, console: &mut Console<'_>) -> anyhow::Result<()> {
+fn tell(made: &Made, sessions: &[Finished], target: &Path, with_secrets: bool, console: &mut Console<'_>) -> anyhow::Result<()> {
     let what = count(sessions.len() as u64, "session", "sessions");
     let packets = count(made.packets, "packet", "packets");
     let proof = if made.differences.is_empty() { ", proven by its own packets" } else { "" };
@@ -196,6 +196,9 @@ fn tell(made: &Made, sessions: &[Finished], target: &Path, console: &mut Console
         writeln!(console.out, "  … and {} more, each in its session.json", made.grounds.len() - NAMED)?;
     }
     console.out.flush()?;
+    if with_secrets && made.secrets == 0 {
+        console.complain("the capture holds no secrets of these sessions");
+    }
     if made.left_out > 0 {
         console.complain(&format!("{} could not be taken apart and were left out", count(made.left_out, "packet", "packets")));
     }

@@ -55,6 +55,8 @@ pub struct Made {
     pub differences: Vec<String>,
     /// Packets left out because they could not be taken apart.
     pub left_out: u64,
+    /// Secrets that went with them: lines of key logs.
+    pub secrets: u64,
 }
 
 /// Makes a bundle at `target`. `step` hears how many bytes of the capture were read.
@@ -69,6 +71,7 @@ pub fn make(request: &Request<'_>, target: &Path, step: &mut dyn FnMut(u64)) -> 
     let (mut spool, sources) = collect(request, place, step)?;
     let mut about = about(request, &sources);
     let interfaces: Vec<_> = sources.iter().map(|source| source.interfaces.clone()).collect();
+    let secrets: Vec<u8> = sources.iter().flat_map(|source| source.secrets.iter().copied()).collect();
     let mut made = Made::default();
     let mut entries = Vec::new();
     let mut names = Vec::new();
@@ -81,6 +84,7 @@ pub fn make(request: &Request<'_>, target: &Path, step: &mut dyn FnMut(u64)) -> 
             options: request.options,
             interfaces: &interfaces,
             context: &about.context,
+            secrets: &secrets,
             about: &said(&about),
         };
         let mut case = source.case(&request.treatment, tempfile::tempfile_in(place)?)?;
@@ -115,6 +119,7 @@ impl Made {
         let named = |what: &String| name.map_or(what.clone(), |name| format!("{name}: {what}"));
         self.packets += u64::from(case.written.frames);
         self.left_out += u64::from(case.written.left_out);
+        self.secrets += case.written.secrets as u64;
         self.grounds.extend(case.proof.grounds.iter().map(named));
         self.differences.extend(case.proof.differences.iter().map(named));
     }
@@ -166,7 +171,7 @@ fn said(about: &About) -> String {
 
 /// Sentences on what was done to the packets.
 fn notes(request: &Request<'_>, case: &Case) -> Vec<String> {
-    let Treatment { keep_payload, pseudonyms } = request.treatment;
+    let Treatment { keep_payload, pseudonyms, .. } = request.treatment;
     let mut notes = Vec::new();
     if !keep_payload {
         let text = "Application data and what is personal before TLS were blanked in the packets handed on; lengths, times and headers are \
@@ -175,6 +180,9 @@ fn notes(request: &Request<'_>, case: &Case) -> Vec<String> {
     }
     if pseudonyms.is_some() {
         notes.push("Addresses and names were replaced; addresses share the prefixes that the original ones share.".to_owned());
+    }
+    if case.written.secrets > 0 {
+        notes.push("The packets' file holds the secrets that decrypt this session, and no others.".to_owned());
     }
     notes.extend(
         case.proof.grounds.iter().map(|ground| format!("The verdict also rests on what these packets alone do not show: {ground}.")),
@@ -226,6 +234,7 @@ fn session_json(case: &Case, about: &About, request: &Request<'_>) -> io::Result
         "packets": case.written.frames,
         "left_out": case.written.left_out,
         "scrubbed": !request.treatment.keep_payload,
+        "secrets": case.written.secrets,
         "anonymized": request.treatment.pseudonyms.is_some(),
         "cited": cited,
         "proof": {
@@ -244,7 +253,7 @@ fn session_json(case: &Case, about: &About, request: &Request<'_>) -> io::Result
 
 /// The manifest's first lines. They are comments to `sha256sum -c`, which checks the rest.
 fn manifest(about: &About, request: &Request<'_>) -> Vec<String> {
-    let Treatment { keep_payload, pseudonyms } = request.treatment;
+    let Treatment { keep_payload, pseudonyms, with_secrets } = request.treatment;
     let plain = |text: &str| crate::base::printable(text, 4_096);
     let mut lines = vec![plain(&about.tool), format!("command: {}", plain(&about.command))];
     for source in &about.sources {
@@ -253,6 +262,7 @@ fn manifest(about: &About, request: &Request<'_>) -> Vec<String> {
     }
     lines.push(format!("application data: {}", if keep_payload { "kept" } else { "zeroed" }));
     lines.push(format!("addresses and names: {}", if pseudonyms.is_some() { "replaced" } else { "kept" }));
+    lines.push(format!("secrets: {}", if with_secrets { "those of these sessions" } else { "none" }));
     lines.push("check with: sha256sum -c MANIFEST".to_owned());
     lines
 }

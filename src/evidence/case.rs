@@ -25,6 +25,8 @@ pub struct Treatment<'p> {
     pub keep_payload: bool,
     /// Addresses and names are replaced.
     pub pseudonyms: Option<&'p Pseudonyms>,
+    /// Secrets that the capture holds and that decrypt this session go with it.
+    pub with_secrets: bool,
 }
 
 /// What a bundle must show as the whole capture did.
@@ -106,6 +108,8 @@ pub struct Written {
     pub frames: u32,
     /// Frames left out because they could not be taken apart.
     pub left_out: u32,
+    /// Secrets written: lines of a key log.
+    pub secrets: usize,
 }
 
 /// What a case is made from.
@@ -121,6 +125,8 @@ pub(super) struct Source<'s> {
     pub(super) interfaces: &'s [Vec<InterfaceInfo>],
     /// The source files' names as they may be told.
     pub(super) context: &'s Context,
+    /// The TLS key log lines in the source files.
+    pub(super) secrets: &'s [u8],
     /// What is said about the whole of the new capture, after the verdict.
     pub(super) about: &'s str,
 }
@@ -229,6 +235,11 @@ impl Source<'_> {
         let comments = comments(&draft.verdict, self.context);
         let section = section(draft, self.about);
         let mut writer = CaptureWriter::new(BufWriter::with_capacity(1 << 18, scratch), &[section])?;
+        let secrets = if treatment.with_secrets { own_secrets(&self.original.session, self.secrets) } else { Vec::new() };
+        if !secrets.is_empty() {
+            writer.secrets(&secrets)?;
+        }
+        let secrets = secrets.iter().filter(|byte| **byte == b'\n').count();
         let mut interfaces: BTreeMap<(u16, u32, u16), InterfaceId> = BTreeMap::new();
         let (mut cited, mut frames, mut left_out) = (Vec::new(), 0, 0);
         let nothing = Vec::new();
@@ -262,7 +273,7 @@ impl Source<'_> {
         let mut out = writer.into_inner();
         out.flush()?;
         let capture = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Written { capture, cited, frames, left_out })
+        Ok(Written { capture, cited, frames, left_out, secrets })
     }
 
     /// What the file that was written tells: read as any capture is, with the original's frame numbers.
@@ -322,6 +333,17 @@ impl Source<'_> {
         }
         Ok(found)
     }
+}
+
+/// The lines of a key log that are this session's: those that name its client's random value.
+fn own_secrets(session: &Session, key_log: &[u8]) -> Vec<u8> {
+    let Some(hello) = session.tls.client_hello.as_deref() else { return Vec::new() };
+    let random = super::output::hex(&hello.random);
+    let is_own = |line: &&[u8]| {
+        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|word| word.eq_ignore_ascii_case(random.as_bytes()))
+    };
+    key_log.split(|byte| *byte == b'\n').filter(is_own).flat_map(|line| [line.trim_ascii(), b"\n"].concat()).collect()
 }
 
 /// An interface as the source described it; its names are those of somebody's machine.

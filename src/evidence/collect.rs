@@ -16,7 +16,7 @@ use crate::base::Frame;
 use crate::capture::{CaptureFile, InterfaceInfo};
 
 /// What a file was like when it was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SourceFile {
     /// Its length in bytes.
     pub bytes: u64,
@@ -24,6 +24,8 @@ pub struct SourceFile {
     pub sha256: String,
     /// Its interfaces.
     pub interfaces: Vec<InterfaceInfo>,
+    /// The TLS key log lines in it.
+    pub secrets: Vec<u8>,
 }
 
 /// What tells that a file is still the one that was read before.
@@ -81,7 +83,7 @@ impl Collector {
         let hash = Rc::new(RefCell::new((Sha256::new(), 0)));
         let mut rest = Tee { file: opened.try_clone()?, hash: Rc::clone(&hash) };
         let tee = Tee { file: opened, hash: Rc::clone(&hash) };
-        let mut interfaces = Vec::new();
+        let (mut interfaces, mut secrets) = (Vec::new(), Vec::new());
         if let Ok(mut capture) = CaptureFile::from_reader(Box::new(tee), &path.to_string_lossy(), file) {
             // What was wrong with it was said in the first reading.
             while let Ok(Some(frame)) = capture.next_frame() {
@@ -89,11 +91,12 @@ impl Collector {
                 step(hash.borrow().1);
             }
             interfaces.clone_from(&capture.info().interfaces);
+            secrets.extend_from_slice(capture.secrets());
         }
         // What lies behind the capture's end is a part of the file, too.
         io::copy(&mut rest, &mut io::sink())?;
         let (sum, bytes) = hash.replace((Sha256::new(), 0));
-        Ok(SourceFile { bytes, sha256: hex(&sum.finalize()), interfaces })
+        Ok(SourceFile { bytes, sha256: hex(&sum.finalize()), interfaces, secrets })
     }
 
     fn push(&mut self, frame: &Frame<'_>) -> io::Result<()> {

@@ -117,3 +117,82 @@ fn merged(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     });
     ranges
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(offset: u64, end: u64, kind: PartKind) -> Part {
+        Part { offset, end, kind }
+    }
+
+    /// A stream whose first byte has the sequence number `base`: a long record, a short one, one of the handshake, and a word at 200.
+    fn masks(base: u32) -> Masks {
+        let sealed = |control| PartKind::Sealed { control };
+        let parts = [part(30, 135, sealed(true)), part(0, 25, sealed(false)), part(135, 205, sealed(false)), part(25, 30, PartKind::Clear)];
+        let mut masks = Masks::default();
+        masks.ways[Way::AtoB] = Mask {
+            base: Some(base),
+            kept: merged(parts.iter().filter_map(kept).collect()),
+            replaced: vec![Run { offset: 200, bytes: b"word".to_vec() }],
+            near: 0,
+        };
+        masks
+    }
+
+    /// What is left of a stream of `1`s, sent in these parts.
+    fn left(base: u32, parts: &[(u64, usize)]) -> Vec<u8> {
+        let mut masks = masks(base);
+        let mut stream = vec![1; 210];
+        for (offset, len) in parts {
+            let mut payload = vec![1; *len];
+            masks.apply(Way::AtoB, base.wrapping_add(*offset as u32), &mut payload);
+            stream[*offset as usize..*offset as usize + len].copy_from_slice(&payload);
+        }
+        stream
+    }
+
+    #[test]
+    fn a_byte_fares_the_same_in_whatever_segment_it_comes() {
+        for base in [0, 7, u32::MAX - 100] {
+            let whole = left(base, &[(0, 210)]);
+            let ones = |from: usize, to: usize| whole[from..to].iter().all(|byte| *byte == 1);
+            let zeros = |from: usize, to: usize| whole[from..to].iter().all(|byte| *byte == 0);
+            assert!(ones(0, 25), "a short record stays");
+            assert!(zeros(25, 30), "what can be read stays as it is given back");
+            assert!(ones(30, 140), "the handshake stays, and the next record's header");
+            assert!(zeros(140, 200), "a long record goes");
+            assert_eq!(whole[200..204], *b"word");
+            assert!(zeros(204, 210), "so does what nobody knows");
+            let cut: Vec<(u64, usize)> = (0..30).map(|place| (place * 7, 7)).collect();
+            assert_eq!(left(base, &cut), whole);
+            let backwards: Vec<(u64, usize)> = cut.iter().rev().copied().chain([(3, 100), (120, 90), (201, 2)]).collect();
+            assert_eq!(left(base, &backwards), whole);
+        }
+    }
+
+    #[test]
+    fn what_lies_before_the_stream_or_belongs_to_none_goes() {
+        let mut payload = [1; 6];
+        masks(100).apply(Way::AtoB, 90, &mut payload);
+        assert_eq!(payload, [0; 6]);
+        let mut payload = [1; 6];
+        masks(100).apply(Way::BtoA, 100, &mut payload);
+        assert_eq!(payload, [0; 6]);
+    }
+
+    #[test]
+    fn a_long_stream_is_followed_beyond_four_gigabytes() {
+        let mut masks = Masks::default();
+        let far = 10_u64 << 32;
+        masks.ways[Way::AtoB] = Mask { base: Some(5), kept: vec![(far, far + 4)], ..Mask::default() };
+        let mut at = 0_u64;
+        while at < far {
+            masks.apply(Way::AtoB, 5_u32.wrapping_add(at as u32), &mut [1; 8]);
+            at += 1 << 30;
+        }
+        let mut payload = [1; 8];
+        masks.apply(Way::AtoB, 5_u32.wrapping_add(far as u32), &mut payload);
+        assert_eq!(payload, [1, 1, 1, 1, 0, 0, 0, 0]);
+    }
+}

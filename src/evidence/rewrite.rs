@@ -145,3 +145,7 @@ fn fold(mut sum: u64) -> u16 {
     }
     sum as u16
 }
+
+#[cfg(test)]
+#[path = "rewrite_tests.rs"]
+mod tests;
