@@ -223,3 +223,203 @@ fn an_anonymous_bundle_has_nothing_of_the_originals() {
     }
     assert!(looked_for > 10_000, "only {looked_for} things were looked for");
 }
+
+fn office() -> PathBuf {
+    common::directory().join("office.pcapng")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// It fails with exactly this line, and leaves nothing behind in `place`.
+#[track_caller]
+fn refuses(place: &Path, arguments: &[&str], line: &str) {
+    let before = names(place);
+    let output = program(place, &[&["evidence"], arguments].concat());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("whohungup: {line}\n"));
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
+    assert_eq!(names(place), before);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, office) = (folder.path(), office());
+    let office = office.to_str().unwrap();
+    refuses(place, &["missing.pcap", "1"], "missing.pcap: no such file");
+    refuses(
+        place,
+        &[office, "900"],
+        "connection 900 does not exist: the capture has 19 TCP connections; sessions near it: 9, 10, 11, 12, 13, 14, 15, 16, 17, 18 …",
+    );
+    refuses(place, &[office, "5", "--flagged"], "--flagged takes all flagged sessions: name numbers, or leave --flagged out");
+    refuses(place, &[office, "--server", "pay.example.com", "--client", "192.0.2.200"], "no session fits; the capture has 19 TLS sessions");
+    refuses(place, &[office, "5", "-o", "no/such/folder"], "nothing was written to no/such/folder: No such file or directory (os error 2)");
+    fs::create_dir(place.join("mine")).unwrap();
+    fs::write(place.join("mine/thesis.txt"), "x").unwrap();
+    for more in [&[][..], &["--force"]] {
+        let arguments = [&[office, "5", "-o", "mine"], more].concat();
+        refuses(place, &arguments, "nothing was written to mine: it exists, and is a folder with other things in it");
+    }
+    assert_eq!(names(&place.join("mine")), ["thesis.txt"]);
+    let conflict = program(place, &["evidence", office, "5", "--anonymize", "--with-secrets"]);
+    assert_eq!(conflict.status.code(), Some(2));
+    assert_eq!(names(place), ["mine"]);
+}
+
+#[test]
+fn an_earlier_bundle_is_replaced_when_asked_for_and_a_zip_file_holds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    bundle(place, &office(), &["5"]);
+    refuses(place, &[office().to_str().unwrap(), "5", "-o", "out"], "nothing was written to out: it exists; --force replaces it");
+    bundle(place, &office(), &["5", "--force"]);
+    assert_eq!(names(&place.join("out")), ["MANIFEST", "report.html", "report.md", "session.json", "session.pcapng"]);
+
+    let zipped = program(place, &["evidence", office().to_str().unwrap(), "5", "-o", "out.zip"]);
+    assert!(zipped.status.success());
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(fs::read(place.join("out.zip")).unwrap())).unwrap();
+    assert_eq!(zip.len(), 5);
+    let mut found = Vec::new();
+    std::io::copy(&mut zip.by_name("session.pcapng").unwrap(), &mut found).unwrap();
+    assert_eq!(found, fs::read(place.join("out/session.pcapng")).unwrap());
+    assert_eq!(names(place), ["out", "out.zip"]);
+
+    // Without a place of its own it goes where its number says.
+    assert!(program(place, &["evidence", office().to_str().unwrap(), "5"]).status.success());
+    assert_eq!(names(place), ["evidence-5", "out", "out.zip"]);
+}
+
+#[test]
+fn flagged_sessions_become_one_bundle_with_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = bundle(folder.path(), &office(), &["--flagged"]);
+    let flagged: Vec<u32> =
+        common::sessions_of(&office()).0.iter().filter(|f| f.verdict.flagged()).filter_map(|f| f.session.tcp_stream).collect();
+    assert!(out.starts_with(&format!("out: {} sessions, ", flagged.len())), "{out}");
+    let bundle = folder.path().join("out");
+    let index = fs::read_to_string(bundle.join("index.html")).unwrap();
+    let manifest = fs::read_to_string(bundle.join("MANIFEST")).unwrap();
+    for number in &flagged {
+        assert!(bundle.join(format!("session-{number}/session.pcapng")).exists());
+        assert!(index.contains(&format!("session-{number}/report.html")), "{number}");
+        assert!(manifest.contains(&format!("  session-{number}/report.md\n")), "{number}");
+    }
+    assert_eq!(folders(&bundle).len(), flagged.len());
+}
+
+#[test]
+fn standard_input_is_read_twice_and_its_bundle_names_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_whohungup"))
+        .args(["evidence", "-", "5", "-o", "out"])
+        .current_dir(folder.path())
+        .write_stdin(fs::read(office()).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names(folder.path()), ["out"]);
+    let session: Value = serde_json::from_slice(&fs::read(folder.path().join("out/session.json")).unwrap()).unwrap();
+    assert_eq!(session["bundle"]["sources"][0]["file"], "standard input");
+    assert_eq!(session["evidence"][0]["file"], "standard input");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more_is_said_and_nothing_half_written_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    for target in ["out", "out.zip"] {
+        // Files may grow to 8 blocks of 512 bytes; without the trap a signal would end the program.
+        let script = format!("trap '' XFSZ; ulimit -f 8; exec \"$0\" evidence \"$1\" 5 -o {target}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_whohungup")]).arg(office()).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(&format!("whohungup: nothing was written to {target}: ")) && said.lines().count() == 1, "{said}");
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_key_gives_the_same_pseudonyms_in_every_run_and_is_told_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = |more: &[&str]| {
+        bundle(folder.path(), &office(), &[&["5", "--force", "--anonymize"], more].concat());
+        let manifest = fs::read_to_string(folder.path().join("out/MANIFEST")).unwrap();
+        assert!(!manifest.contains("between us"), "{manifest}");
+        fs::read(folder.path().join("out/session.pcapng")).unwrap()
+    };
+    let keyed = capture(&["--key", "between us"]);
+    assert_eq!(capture(&["--key=between us"]), keyed);
+    assert_ne!(capture(&["--key", "another"]), keyed);
+    assert_ne!(capture(&[]), capture(&[]), "without a key nobody can tell");
+}
+
+#[test]
+fn only_a_sessions_own_secrets_go_with_it() {
+    use whohungup::capture::{CaptureFile, CaptureWriter, NewInterface, NewPacket};
+    let folder = tempfile::tempdir().unwrap();
+    let path = office();
+    let sessions = common::sessions_of(&path).0;
+    let random = |number: u32| {
+        let session = &sessions.iter().find(|finished| finished.session.tcp_stream == Some(number)).unwrap().session;
+        session.tls.client_hello.as_ref().unwrap().random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let line = |number: u32| format!("CLIENT_RANDOM {} {}\n", random(number), format!("{number:02x}").repeat(48));
+    // The capture again, with secrets of two sessions in it.
+    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
+    writer.secrets(format!("# comment\n{}{}", line(5), line(6)).as_bytes()).unwrap();
+    let frames = load(&path).frames;
+    let interface = writer.interface(NewInterface::new(frames[0].link));
+    for frame in &frames {
+        let time = Time::from_nanos(frame.time);
+        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
+    }
+    let with_secrets = folder.path().join("with-secrets.pcapng");
+    fs::write(&with_secrets, writer.into_inner()).unwrap();
+    for (more, expected) in [(&["5"][..], String::new()), (&["5", "--with-secrets", "--force"], line(5))] {
+        bundle(folder.path(), &with_secrets, more);
+        let mut file = CaptureFile::open(&folder.path().join("out/session.pcapng"), 0).unwrap();
+        while file.next_frame().unwrap().is_some() {}
+        assert_eq!(String::from_utf8_lossy(file.secrets()), expected);
+    }
+}
+
+#[test]
+fn wireshark_reads_every_capture_and_shows_the_comments() {
+    let tshark = |path: &Path, arguments: &[&str]| match Command::new("tshark").arg("-r").arg(path).args(arguments).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+        Err(_) => None,
+    };
+    for name in ["office.pcapng", "proxy-refused-tunnel.pcapng", "firewall-rejected.pcapng", "tls-interception.pcapng"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = common::directory().join(name);
+        let list = numbers(&path);
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let anonymous = name.starts_with("proxy");
+        for more in [&[][..], &["--anonymize", "--force"]].iter().take(1 + usize::from(anonymous)) {
+            bundle(folder.path(), &path, &[&list[..], more].concat());
+            for one in folders(&folder.path().join("out")) {
+                let capture = one.join("session.pcapng");
+                let session: Value = serde_json::from_slice(&fs::read(one.join("session.json")).unwrap()).unwrap();
+                let Some(malformed) = tshark(&capture, &["-Y", "_ws.malformed"]) else {
+                    eprintln!("tshark is not installed: not compared with it");
+                    return;
+                };
+                assert_eq!(malformed, "", "{name}");
+                let said = tshark(&capture, &["-Y", "frame.comment", "-T", "fields", "-e", "frame.number"]).unwrap();
+                let cited: Vec<String> =
+                    session["bundle"]["cited"].as_array().unwrap().iter().map(|cited| cited["packet"].to_string()).collect();
+                assert!(!cited.is_empty() || session["evidence"].as_array().unwrap().is_empty(), "{name}");
+                assert_eq!(said.lines().collect::<Vec<_>>(), cited, "{name}");
+            }
+        }
+    }
+}

@@ -64,7 +64,10 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
 }
 
 fn refused(target: &Path, error: &io::Error) -> anyhow::Error {
-    anyhow::anyhow!("nothing was written to {}: {}", quoted(target), printable(&error.to_string(), 4_096))
+    let reason = error.to_string();
+    // Where a temporary file was to be is nobody's concern.
+    let reason = reason.split(" at path \"").next().unwrap_or_default();
+    anyhow::anyhow!("nothing was written to {}: {}", quoted(target), printable(reason, 4_096))
 }
 
 /// The files, and the numbers after them: at least one file is left.

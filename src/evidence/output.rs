@@ -1,7 +1,7 @@
 //! Where a bundle goes: a folder or a zip file, whole or not at all, and nothing of anybody else's replaced.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -26,7 +26,54 @@ pub struct Output {
 #[derive(Debug)]
 enum Kind {
     Folder(TempDir),
-    Zip(Box<ZipWriter<BufWriter<NamedTempFile>>>),
+    Zip(Box<ZipWriter<Patient>>),
+}
+
+/// A file that, once it has failed, takes everything without another word: a zip writer that is dropped goes on writing, and prints what
+/// comes of it.
+#[derive(Debug)]
+struct Patient {
+    file: BufWriter<NamedTempFile>,
+    failed: bool,
+    at: u64,
+    end: u64,
+}
+
+impl Patient {
+    fn new(file: NamedTempFile) -> Patient {
+        Patient { file: BufWriter::with_capacity(1 << 18, file), failed: false, at: 0, end: 0 }
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = if self.failed { Ok(bytes.len()) } else { self.file.write(bytes) };
+        self.failed |= written.is_err();
+        self.at += *written.as_ref().unwrap_or(&0) as u64;
+        self.end = self.end.max(self.at);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = if self.failed { Ok(()) } else { self.file.flush() };
+        self.failed |= flushed.is_err();
+        flushed
+    }
+}
+
+impl Seek for Patient {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.end.checked_add_signed(by),
+        };
+        let target = target.ok_or(io::ErrorKind::InvalidInput)?;
+        let sought = if self.failed { Ok(target) } else { self.file.seek(SeekFrom::Start(target)) };
+        self.failed |= sought.is_err();
+        self.at = target;
+        sought
+    }
 }
 
 impl Output {
@@ -41,7 +88,7 @@ impl Output {
         let is_zip = target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
         let kind = if is_zip {
             let file = tempfile::Builder::new().prefix(".evidence-").tempfile_in(beside)?;
-            Kind::Zip(Box::new(ZipWriter::new(BufWriter::with_capacity(1 << 18, file))))
+            Kind::Zip(Box::new(ZipWriter::new(Patient::new(file))))
         } else {
             Kind::Folder(tempfile::Builder::new().prefix(".evidence-").tempdir_in(beside)?)
         };
@@ -104,7 +151,7 @@ impl Output {
                 placed
             }
             Kind::Zip(zip) => {
-                let file = zip.finish().map_err(io::Error::from)?.into_inner().map_err(io::IntoInnerError::into_error)?;
+                let file = zip.finish().map_err(io::Error::from)?.file.into_inner().map_err(io::IntoInnerError::into_error)?;
                 file.as_file().sync_all()?;
                 file.persist(&self.target).map(|_| ()).map_err(|error| error.error)
             }
