@@ -423,3 +423,54 @@ fn wireshark_reads_every_capture_and_shows_the_comments() {
         }
     }
 }
+
+#[test]
+fn hostile_names_stay_text_everywhere() {
+    use whohungup::capture::{CaptureWriter, NewInterface, NewPacket};
+    use whohungup::decode::Header;
+    const NAME: &[u8] = b"pay.example.com";
+    const HOSTILE: &[u8] = b"<script>\x1b[2J|`$";
+    assert_eq!(NAME.len(), HOSTILE.len());
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
+    let frames = load(&office()).frames;
+    let interface = writer.interface(NewInterface::new(frames[0].link));
+    for mut owned in frames {
+        if let Some(at) = memchr::memmem::find(&owned.data, NAME) {
+            let mut passed = Vec::new();
+            let frame = Frame {
+                at: At::default(),
+                link: owned.link,
+                wire_len: owned.wire_len,
+                interface: 0,
+                outgoing: None,
+                data: &owned.data.clone(),
+            };
+            Decoder::new().trace(&frame, &mut passed);
+            let tcp = passed.iter().find(|passed| passed.header == Header::Tcp).unwrap().range.start;
+            owned.data[at..at + NAME.len()].copy_from_slice(HOSTILE);
+            // Left to the network card, so that it counts as no damage.
+            owned.data[tcp + 16..tcp + 18].fill(0);
+        }
+        let time = Time::from_nanos(owned.time);
+        writer.packet(&NewPacket { interface, time, wire_len: owned.wire_len, outgoing: None, data: &owned.data, comments: &[] }).unwrap();
+    }
+    let hostile = folder.path().join("<b>$(x)`.pcapng");
+    fs::write(&hostile, writer.into_inner()).unwrap();
+    for more in [&["5"][..], &["5", "--anonymize", "--force"], &["--flagged", "--force"]] {
+        let said = bundle(folder.path(), &hostile, more);
+        assert!(!said.contains('\x1b'));
+        for (name, content) in files_below(&folder.path().join("out")) {
+            if name.ends_with(".pcapng") {
+                continue;
+            }
+            let text = String::from_utf8(content).unwrap();
+            assert!(!text.contains('\x1b'), "{name}");
+            if name.ends_with(".html") {
+                assert!(!text.contains("<script>\u{1b}") && !text.contains("<script>\\x1b") && !text.contains("<b>$(x)"), "{name}");
+            } else if name.ends_with(".md") {
+                assert!(!text.contains("<script>") && !text.contains("<b>$"), "{name}");
+            }
+        }
+    }
+}

@@ -266,3 +266,51 @@ fn manifest(about: &About, request: &Request<'_>) -> Vec<String> {
     lines.push("check with: sha256sum -c MANIFEST".to_owned());
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::Analyzer;
+    use crate::capture::CaptureFile;
+    use crate::report::time::Clock;
+
+    #[test]
+    fn a_capture_that_changed_since_it_was_analysed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcap");
+        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/server-truncated-record.pcap"), &path).unwrap();
+        let mut analyzer = Analyzer::new(Options::default());
+        let mut file = CaptureFile::open(&path, 0).unwrap();
+        while let Some(frame) = file.next_frame().unwrap() {
+            analyzer.push(&frame);
+        }
+        analyzer.finish();
+        let (files, stamps) = ([path.clone()], [Stamp::of(&path)]);
+        let context = Context { files: vec!["a.pcap".to_owned()], clock: Clock::utc() };
+        let sessions = analyzer.take();
+        let options = Options::default();
+        let request = Request {
+            files: &files,
+            stamps: &stamps,
+            frames: analyzer.totals().frames,
+            context: &context,
+            command: String::new(),
+            options: &options,
+            sessions: &sessions,
+            span: None,
+            treatment: Treatment::default(),
+            force: false,
+        };
+        make(&request, &folder.path().join("same"), &mut |_| {}).unwrap();
+        let refused = |request: &Request<'_>| {
+            let error = make(request, &folder.path().join("changed"), &mut |_| {}).unwrap_err().to_string();
+            assert!(error.ends_with("a.pcap changed while it was read; take a copy, and read that"), "{error}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "the capture, and the good bundle");
+        };
+        refused(&Request { frames: request.frames + 1, ..request });
+        // One byte more, as when it is still being written.
+        let mut bytes = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut bytes, &[0]).unwrap();
+        refused(&Request { command: String::new(), ..request });
+    }
+}

@@ -326,12 +326,24 @@ impl Source<'_> {
         }
         let alone = Known { grounds: own, beside: Beside::default() };
         if Outcome::of(&self.read_back(capture, Some(alone))?) != *outcome {
-            found.push("what other connections of the capture did at the time".to_owned());
+            found.push(told_by_others(&beside));
         }
         if found.is_empty() {
             found.push("how the capture went on around the session".to_owned());
         }
         Ok(found)
+    }
+}
+
+/// What other connections told of the session, and where that can be seen in the original.
+fn told_by_others(beside: &Beside) -> String {
+    let winner = beside.winner.map(|winner| ("its client used another connection in its stead", winner.began.at));
+    let refused = beside.fall.and_then(|fall| Some(("its server refused the next connection", fall.refused?.at)));
+    let told: Vec<String> =
+        winner.into_iter().chain(refused).map(|(what, at)| format!("{what} (frame {} of the original)", at.frame)).collect();
+    match told.is_empty() {
+        true => "what other connections of the capture show of its server".to_owned(),
+        false => told.join(" and "),
     }
 }
 
