@@ -8,7 +8,9 @@
 //! ```text
 //!   main        the program: hands its arguments to cli
 //!     │
-//!   cli         one file per command: read, show, live, causes, interfaces; arguments, selection, progress
+//!   cli         one file per command: read, show, live, evidence, causes, interfaces; arguments, selection, progress
+//!     │
+//!   evidence    a session made ready for a ticket: its frames taken out, scrubbed, annotated, judged again, bundled with reports
 //!     │
 //!   report      one file per format: table, story, json, csv, markdown, html/; the manual; what applications log
 //!     │
@@ -46,7 +48,7 @@
 //! - **A wrong accusation is worse than no answer.** Readings that blame different parties and that no order settles make `undetermined`.
 //! - **The verdict is about the first act that nothing provoked**, not about the last packet. What answers to it is a reaction.
 //! - **What a side knew is what it had acknowledged.** Acknowledgement numbers, not the order in the file, order cause and effect.
-//! - **The core does no I/O and reads no clock.** Bytes and capture times go in, values come out. Only capture and cli touch the world.
+//! - **The core does no I/O and reads no clock.** Bytes and capture times go in, values come out. Only capture, cli and the writing half of evidence touch the world.
 //! - **An observer never fails on what it observes.** A protocol violation, a hole, a cut packet is a value with a frame number, not an
 //!   error. No input panics; indexing, `unwrap` and their like are lint errors outside tests.
 //! - **A hole in a stream is handed up, with its reason**, and what came before it is never glued to what came after.
@@ -87,6 +89,8 @@
 //! | a link layer or tunnel | `decode/link.rs`, `decode/tunnel.rs`; where its headers lie: `decode/layout.rs` |
 //! | a capture format | `capture/recognise.rs`, and a reader beside `capture/pcapng.rs` |
 //! | memory bounds | `base/limits.rs` |
+//! | what stays of a packet in a bundle | `evidence/mask.rs`, before TLS `evidence/text.rs`; what the streams consist of: `session/spans.rs` |
+//! | a bundle's files | `evidence/bundle.rs`; how the bundle proves itself: `evidence/case.rs` |
 //! | a column, a sentence, a field | its format's file in `report/`; fields also in `report/schema.json` and the README |
 //! | how the HTML pages look | `report/html/`: colours in `palette.rs`, type and layout in its style sheets |
 //! | what applications log | `report/errors/messages.rs`, and what it can have been on the wire in `report/errors/wires.rs` |
@@ -125,6 +129,7 @@ pub mod capture;
 pub mod cli;
 pub mod decode;
 pub mod diagnose;
+pub mod evidence;
 pub mod prelude;
 pub mod report;
 pub mod session;

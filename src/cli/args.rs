@@ -32,6 +32,7 @@ Examples:
   whohungup office.pcapng
   whohungup read office.pcapng --server api.example.com --from 14:00 --to 14:10
   whohungup show office.pcapng 17
+  whohungup evidence office.pcapng 17 -o ticket.zip
   whohungup causes --error \"SSL peer shut down incorrectly\"
   sudo whohungup live
   ssh host tcpdump -U -w - tcp port 443 | whohungup read -
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// The same as it happens, on an interface of this host; takes the right to capture, and gives it up once the capture is open
     Live(LiveArgs),
+    /// Sessions made ready for a ticket: reports and their packets, scrubbed, in a folder or a zip file
+    Evidence(EvidenceArgs),
     /// The manual of causes; --error finds causes by an application's message
     Causes(CausesArgs),
     /// What can be captured on
@@ -133,6 +136,43 @@ pub(crate) struct LiveArgs {
     pub(crate) no_sandbox: bool,
     #[command(flatten)]
     pub(crate) parties: Parties,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Debug)]
+#[command(override_usage = "whohungup evidence [OPTIONS] FILE... [N...]")]
+pub(crate) struct EvidenceArgs {
+    /// Captures, as for read, and then the sessions' numbers: Wireshark's tcp.stream
+    ///
+    /// The number can be left out when the capture holds one session, or when options select one.
+    #[arg(required = true, value_name = "FILE [N]")]
+    pub(crate) files: Vec<OsString>,
+    /// Where to write it: a folder, or a file that ends in .zip [default: evidence-N, or evidence for several]
+    #[arg(long, short, value_name = "DIR|FILE.zip")]
+    pub(crate) output: Option<PathBuf>,
+    /// Take all flagged sessions (of those selected), with an index
+    #[arg(long)]
+    pub(crate) flagged: bool,
+    /// Replace addresses and names; networks stay networks, and lengths stay
+    #[arg(long)]
+    pub(crate) anonymize: bool,
+    /// Replace them the same way in every run with this key; whoever has it can tell which address is which
+    #[arg(long, value_name = "KEY", requires = "anonymize")]
+    pub(crate) key: Option<String>,
+    /// Let the secrets in the capture that decrypt these sessions, and no others, go with them
+    #[arg(long, conflicts_with = "anonymize")]
+    pub(crate) with_secrets: bool,
+    /// Keep application data as it is, instead of zeroing it
+    #[arg(long, conflicts_with = "anonymize")]
+    pub(crate) keep_payload: bool,
+    /// Replace an earlier bundle, and write one that does not prove its verdict by its own packets
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
     #[command(flatten)]
     pub(crate) looks: Looks,
 }

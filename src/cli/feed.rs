@@ -125,6 +125,11 @@ impl Feed {
         Ok(feed)
     }
 
+    /// The files, in reading order.
+    pub(crate) fn parts(&self) -> &[PathBuf] {
+        &self.parts
+    }
+
     /// Files and clock.
     pub(crate) fn context(&self) -> &Context {
         &self.context
@@ -367,7 +372,7 @@ fn lost_packets(interface: &InterfaceInfo) -> u64 {
     interface.dropped.max(counted)
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == OsStr::new("-")
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod causes;
+mod evidence;
 mod feed;
 mod interfaces;
 mod keylog;
@@ -119,6 +120,7 @@ fn dispatch(command: Command, console: &mut Console<'_>) -> anyhow::Result<u8> {
         Command::Live(args) => live::live(&args, console),
         #[cfg(not(all(feature = "live", unix)))]
         Command::Live(_) => anyhow::bail!("live needs libpcap, and this build has none: it was made without the feature 'live'"),
+        Command::Evidence(args) => evidence::evidence(&args, console),
         Command::Causes(args) => causes::causes(&args, console),
         Command::Interfaces(looks) => interfaces::interfaces(&looks, console),
         Command::Completions { shell } => {

@@ -13,7 +13,7 @@ use crate::report::text::count;
 use crate::report::{STORY_EVENTS, blocks, json, story};
 
 /// Numbers named when a session is not found, or not the only one.
-const NAMED: usize = 10;
+pub(super) const NAMED: usize = 10;
 
 /// Runs the command; the exit status.
 pub(super) fn show(args: &ShowArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
@@ -75,7 +75,7 @@ fn split(arguments: &[OsString]) -> (Vec<PathBuf>, Option<u32>) {
     (arguments.iter().map(PathBuf::from).collect(), None)
 }
 
-fn not_found(number: Option<u32>, fitting: u64, others: &[u32], feed: &Feed) -> String {
+pub(super) fn not_found(number: Option<u32>, fitting: u64, others: &[u32], feed: &Feed) -> String {
     let names: Vec<String> = others.iter().map(u32::to_string).collect();
     let more = if fitting > names.len() as u64 { " …" } else { "" };
     let list = format!("{}{more}", names.join(", "));

@@ -148,6 +148,17 @@ impl Flow {
         self.reading.tls.as_ref().and_then(|tls| tls.keys.as_ref()).map_or(0, |keys| keys.held_bytes())
     }
 
+    /// With holes closed: what stands unfinished at the end of either stream is taken down too.
+    pub fn close_spans(&mut self) {
+        let (Some(spans), Some(tls)) = (&mut self.log.spans, &self.reading.tls) else { return };
+        for way in [Way::AtoB, Way::BtoA] {
+            let framer = tls.framer(way);
+            if let Some(partial) = framer.in_record() {
+                spans.cut(way, &partial, framer.is_sealed());
+            }
+        }
+    }
+
     /// Both sides have closed, or one has reset it and nobody went on.
     #[inline]
     pub fn is_over(&self) -> bool {

@@ -22,7 +22,7 @@ pub struct Lane {
     /// The newest bytes, in runs without holes: what they are is not known yet.
     window: Vec<Run>,
     parts: Vec<Part>,
-    readable: Vec<Run>,
+    readable: Vec<(PartKind, Run)>,
     readable_len: usize,
 }
 
@@ -61,7 +61,8 @@ pub enum PartKind {
 }
 
 impl Run {
-    fn end(&self) -> u64 {
+    /// Offset just behind its last byte.
+    pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }
 
@@ -82,7 +83,7 @@ impl Lane {
 
     /// The bytes of [`PartKind::Plain`] and [`PartKind::Clear`] parts, as far as they fit into 256 KiB, in the order in which they were
     /// read. Runs that follow each other are not joined.
-    pub fn readable(&self) -> &[Run] {
+    pub fn readable(&self) -> &[(PartKind, Run)] {
         &self.readable
     }
 
@@ -95,7 +96,7 @@ impl Lane {
             for run in found.collect::<Vec<_>>() {
                 if self.readable_len + run.bytes.len() <= READABLE {
                     self.readable_len += run.bytes.len();
-                    self.readable.push(run);
+                    self.readable.push((part.kind, run));
                 }
             }
         }
@@ -158,7 +159,7 @@ impl Spans {
     }
 
     /// The stream ends in a record; `sealed`: its direction is encrypted.
-    pub fn cut(&mut self, way: Way, partial: &Partial, sealed: bool) {
+    pub(super) fn cut(&mut self, way: Way, partial: &Partial, sealed: bool) {
         let (have, header) = (u64::from(partial.have), if partial.need.is_some() { HEADER } else { 0 });
         let hidden = sealed || partial.typ == ContentType::APPLICATION_DATA || partial.typ == ContentType::HEARTBEAT;
         let kind = match hidden && partial.need.is_some() {

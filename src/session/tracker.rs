@@ -188,6 +188,10 @@ impl Tracker {
     /// Returns the bytes that are not TLS after all, if the stream turns out not to be.
     pub fn read(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) -> Option<NotTls> {
         let mut not_tls = None;
+        if let (Some(spans), Piece::Gap { .. }, Some(partial)) = (&mut log.spans, piece, self.framers[way].in_record()) {
+            // The hole may reach beyond the record, which is never complete then.
+            spans.cut(way, &partial, self.framers[way].is_sealed());
+        }
         let mut input = Input::new(piece);
         while let Some(unit) = self.framers[way].next(&mut input) {
             let seal = match unit {

@@ -64,8 +64,17 @@ const PRODUCTS: &[(&str, &str)] = &[
 /// The TLS-inspecting product that issued a certificate, judged by the issuer's name. A name proves nothing by itself: a vendor's
 /// own sites may have certificates of the vendor's own CA.
 pub fn inspection_product(issuer: &str) -> Option<&'static str> {
+    known(issuer).map(|(_, product)| product)
+}
+
+/// The words, in lower case, by which it is known.
+pub fn inspection_word(issuer: &str) -> Option<&'static str> {
+    known(issuer).map(|(word, _)| word)
+}
+
+fn known(issuer: &str) -> Option<(&'static str, &'static str)> {
     let issuer = issuer.to_lowercase();
-    PRODUCTS.iter().find(|(word, _)| issuer.contains(word)).map(|(_, product)| *product)
+    PRODUCTS.iter().find(|(word, _)| issuer.contains(word)).copied()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use fingerprint::{community_id, ja3, ja3_string, ja4};
 pub use framer::{Framer, Input};
 pub use handshake::{HandshakeType, group_name, is_grease, server_key_exchange_group};
 pub use hello::{ClientHello, Downgrade, ServerHello, ServerName};
-pub use inspection::inspection_product;
+pub use inspection::{inspection_product, inspection_word};
 pub use name_match::{NameMatch, name_matches};
 pub use record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Unread, Version};
 pub use secrets::{KeyLog, KeyLogCounts, Secret, SecretKind, Secrets};
