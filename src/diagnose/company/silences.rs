@@ -136,5 +136,7 @@ pub(super) fn silence(session: &Session) -> Option<(Parties, Silence)> {
 
 fn closed_by_server(session: &Session) -> Option<At> {
     let root = session.root().filter(|root| root.side == Some(Side::Server))?;
-    (!session.outstanding() && session.side(Side::Server).app_records > 0).then_some(root.at)
+    // Silent up to the close, that is: not up to an answer with the close right behind it.
+    let last = session.side(Side::Server).last_app?;
+    (!session.outstanding() && root.at.time.since(last.time) >= IDLE).then_some(root.at)
 }

@@ -303,6 +303,25 @@ fn silences_that_end_in_nothing_at_all_count_only_together() {
 }
 
 #[test]
+fn a_server_s_timer_repeats_and_an_answer_is_no_silence() {
+    let shut = |n: i64, silence: i64, answer: i64| {
+        let mut session = used(n as u32 + 1, n * 10_000);
+        let end = at(n as u32 + 1, 9, n * 10_000 + 800 + silence);
+        session.closing = closed(Side::Server, end, ActKind::Fin);
+        session.ending = Ending::CloseNotify;
+        session.sides.client.last_data = Some(at(n as u32 + 1, 6, n * 10_000 + 700));
+        session.sides.server.last_app = Some(at(n as u32 + 1, 8, n * 10_000 + 800 + answer));
+        session
+    };
+    let three = |silences: [i64; 3], answer: i64| (0..3).map(|n| shut(n, silences[n as usize], answer)).collect::<Vec<_>>();
+    assert_eq!(told(three([5_000; 3], 0)), [("server-idle-timeout", Fault::None); 3]);
+    assert_eq!(patterns(three([5_000; 3], 0)), [(PatternKind::ClosedAfterSilence, 3)]);
+    assert_eq!(patterns(three([5_000, 5_500, 6_000], 0)), []);
+    assert_eq!(told(three([5_000; 3], 5_000)), [("clean-close", Fault::None); 3], "it thought for 5 s, answered and closed");
+    assert_eq!(patterns(three([5_000; 3], 5_000)), []);
+}
+
+#[test]
 fn a_pattern_grows_under_its_number() {
     let many: Vec<Session> = (0..40).map(|n| forgotten(n + 1, i64::from(n) * 100_000, 60_000)).collect();
     assert_eq!(patterns(many), [(PatternKind::LostAfterSilence, 40)]);
