@@ -10,7 +10,7 @@ use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Flow, Given, Grounds, Session, Surroundings};
-use crate::tcp::Streams;
+use crate::tcp::{Numbers, Streams};
 use crate::tls::Secrets;
 
 mod settling;
@@ -193,7 +193,7 @@ impl Analyzer {
         let mut belongs = None;
         match decoder.decode(frame) {
             Decoded::Tcp(segment) => belongs = Some(self.segment(&segment)),
-            Decoded::Icmp(error) => belongs = Some(self.icmp(&error)),
+            Decoded::Icmp(error) => belongs = self.icmp(&error),
             Decoded::Udp(UdpKind::Quic) => self.totals.quic += 1,
             Decoded::Udp(UdpKind::Dtls) => self.totals.dtls += 1,
             Decoded::Udp(UdpKind::Other) => self.totals.udp_other += 1,
@@ -326,8 +326,7 @@ impl Analyzer {
 
     #[inline]
     fn segment(&mut self, segment: &Segment<'_>) -> Belongs {
-        let syn = (segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK)).then_some(segment.seq);
-        let place = match self.find(segment, syn) {
+        let place = match self.find(segment) {
             Ok(place) => place,
             Err(late) => return late,
         };
@@ -350,18 +349,20 @@ impl Analyzer {
     ///
     /// It is a late packet of a connection that has none any more.
     #[inline]
-    fn find(&mut self, segment: &Segment<'_>, syn: Option<u32>) -> Result<u32, Belongs> {
+    fn find(&mut self, segment: &Segment<'_>) -> Result<u32, Belongs> {
         match self.flows.find(&segment.key) {
-            Some(place) if syn.is_none() => Ok(place),
-            known => self.begin(segment, syn, known),
+            Some(place) if !segment.flags.has(TcpFlags::SYN) => Ok(place),
+            known => self.begin(segment, known),
         }
     }
 
     /// The same, for what may be the first packet of a connection.
-    fn begin(&mut self, segment: &Segment<'_>, syn: Option<u32>, known: Option<u32>) -> Result<u32, Belongs> {
+    fn begin(&mut self, segment: &Segment<'_>, known: Option<u32>) -> Result<u32, Belongs> {
         let key = &segment.key;
+        let ack = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
+        let numbers = Numbers { seq: segment.seq, ack, syn: segment.flags.has(TcpFlags::SYN) };
         if let Some(place) = known {
-            let reused = syn.is_some_and(|syn| self.flows.get(place).is_some_and(|flow| flow.conn.is_reused_by(segment.way, syn)));
+            let reused = self.flows.get(place).is_some_and(|flow| flow.conn.is_reused_by(segment.way, numbers));
             if !reused {
                 return Ok(place);
             }
@@ -370,11 +371,11 @@ impl Analyzer {
             }
             // What replaces it is a new connection, not a late packet of the old one.
             self.streams.exhume(key);
-        } else if let Some(connection) = self.streams.late(key, segment.way, syn) {
+        } else if let Some(connection) = self.streams.late(key, segment.way, Some(numbers)) {
             return Err(Belongs { connection, late: true });
         }
         let place = self.open(*key, segment.at);
-        if syn.is_some() {
+        if numbers.open() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
         }
         Ok(place)
@@ -419,20 +420,20 @@ impl Analyzer {
         idle.map(|(place, _)| self.flows.handle(place))
     }
 
-    fn icmp(&mut self, error: &IcmpError) -> Belongs {
+    fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {
         self.totals.icmp_errors += 1;
-        let syn = error.flags.is_some_and(|flags| flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK));
         let place = match self.flows.find(&error.key) {
             Some(place) => place,
-            None => match self.streams.late(&error.key, error.way, syn.then_some(error.seq)) {
-                Some(connection) => return Belongs { connection, late: true },
+            None => match self.streams.late(&error.key, error.way, None) {
+                Some(connection) => return Some(Belongs { connection, late: true }),
+                // Too short a quote makes no connection for Wireshark either.
+                None if error.flags.is_none() => return None,
                 None => self.open(error.key, error.at),
             },
         };
-        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
-        flow.conn.quote(error.way, error.seq, syn);
+        let flow = self.flows.get_mut(place)?;
         flow.push_icmp(error);
-        Belongs { connection: flow.serial.wrapping_sub(1), late: false }
+        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false })
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {

@@ -4,7 +4,7 @@ use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
 use crate::decode::{Checksum, Segment, TcpFlags};
 use crate::tcp::assembler::{Assembler, Hold};
 use crate::tcp::half::{FinSeen, Half, Recent, distance};
-use crate::tcp::streams::{Bases, learn_bases, starts_anew};
+use crate::tcp::streams::{Bases, Numbers};
 
 /// A hole stays open this long after the receiver was seen to have the bytes: captures deliver packets slightly out of order.
 const HOLE_GRACE: Span = Span::from_millis(200);
@@ -107,14 +107,9 @@ impl Connection {
         self.bases
     }
 
-    /// Whether a SYN (without ACK) of sequence number `syn` opens a new connection between the same ports.
-    pub fn is_reused_by(&self, way: Way, syn: u32) -> bool {
-        starts_anew(&self.bases, way, Some(syn))
-    }
-
-    /// Lets a segment that only an ICMP error quotes take part in the numbering.
-    pub fn quote(&mut self, way: Way, seq: u32, syn: bool) {
-        learn_bases(&mut self.bases, way, seq, syn, None);
+    /// Whether a segment opens a new connection between the same ports.
+    pub fn is_reused_by(&self, way: Way, numbers: Numbers) -> bool {
+        numbers.start_anew(&self.bases, way)
     }
 
     /// How much of the peer's stream the sender of `segment` has, by its acknowledgements so far and this one (offset; a FIN counts one).
@@ -143,7 +138,7 @@ impl Connection {
         let mut heard = Heard::default();
         self.last = segment.at;
         let ack = flags.has(TcpFlags::ACK).then_some(segment.ack);
-        learn_bases(&mut self.bases, way, segment.seq, flags.has(TcpFlags::SYN), ack);
+        Numbers { seq: segment.seq, ack, syn: flags.has(TcpFlags::SYN) }.teach(&mut self.bases, way);
         let (half, peer) = self.halves.pair_mut(way);
         if half.is_duplicate(segment) {
             half.note_duplicate();

@@ -12,4 +12,4 @@ mod tests;
 pub use connection::{Connection, Heard, RstSeen};
 pub use half::{FinSeen, Half, Repeated};
 pub use sender::Sender;
-pub use streams::Streams;
+pub use streams::{Numbers, Streams};

@@ -56,22 +56,27 @@ impl Streams {
         self.exact.then_some(number)
     }
 
-    /// The number of the forgotten connection that a packet of `key` belongs to; `None` if it begins a new one. `syn` is the sequence number
-    /// of a SYN without ACK.
-    pub fn late(&mut self, key: &FlowKey, way: Way, syn: Option<u32>) -> Option<u32> {
+    /// The number of the forgotten connection that a packet of `key` belongs to; `None` if it begins a new one. A segment that an
+    /// ICMP error quotes belongs to a connection, but its `numbers` teach Wireshark nothing: `None`.
+    pub fn late(&mut self, key: &FlowKey, way: Way, numbers: Option<Numbers>) -> Option<u32> {
         if self.tombs.is_empty() {
             return None;
         }
         let hash = self.hasher.hash_one(key);
-        match self.tombs.get(&hash) {
-            Some(tomb) if starts_anew(&tomb.bases, way, syn) => {
+        match self.tombs.get_mut(&hash) {
+            Some(tomb) if numbers.is_some_and(|numbers| numbers.start_anew(&tomb.bases, way)) => {
                 self.tombs.remove(&hash);
                 None
             }
-            Some(tomb) => Some(tomb.stream),
+            Some(tomb) => {
+                if let Some(numbers) = numbers {
+                    numbers.teach(&mut tomb.bases, way);
+                }
+                Some(tomb.stream)
+            }
             None => {
                 // A packet that is no SYN may belong to a connection even the tombstones have forgotten: from here on numbers are not exact.
-                if self.tombs.len() >= self.bound && syn.is_none() {
+                if self.tombs.len() >= self.bound && numbers.is_some_and(|numbers| !numbers.open()) {
                     self.exact = false;
                 }
                 None
@@ -99,19 +104,37 @@ impl Streams {
     }
 }
 
-/// Whether a SYN with sequence number `syn` along `way` starts a new connection where one with `bases` is known.
-pub fn starts_anew(bases: &Bases, way: Way, syn: Option<u32>) -> bool {
-    matches!((syn, bases[way]), (Some(syn), Some(base)) if syn != base)
+/// What a segment has to do with the numbering.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// Its sequence number.
+    pub seq: u32,
+    /// Its acknowledgement number, where it has one.
+    pub ack: Option<u32>,
+    /// It has the SYN flag.
+    pub syn: bool,
 }
 
-/// Learns the base sequence numbers from a segment, as Wireshark does: the first sequence number of each direction, or what the other
-/// direction's first ACK says of it.
-pub fn learn_bases(bases: &mut Bases, way: Way, seq: u32, syn: bool, ack: Option<u32>) {
-    if bases[way].is_none() {
-        bases[way] = Some(if syn { seq } else { seq.wrapping_sub(1) });
+impl Numbers {
+    /// They are those of a SYN without ACK: what a connection begins with.
+    pub fn open(&self) -> bool {
+        self.syn && self.ack.is_none()
     }
-    if let (None, Some(ack)) = (bases[way.opposite()], ack) {
-        bases[way.opposite()] = Some(ack.wrapping_sub(1));
+
+    /// Whether they start a new connection where one with `bases` is known.
+    pub fn start_anew(&self, bases: &Bases, way: Way) -> bool {
+        self.open() && bases[way].is_some_and(|base| base != self.seq)
+    }
+
+    /// Teaches the base sequence numbers, as Wireshark learns them: the first sequence number of each direction, or what the other
+    /// direction's first ACK says of it; but a SYN with ACK is always believed.
+    pub fn teach(&self, bases: &mut Bases, way: Way) {
+        if bases[way].is_none() || (self.syn && !self.open()) {
+            bases[way] = Some(if self.syn { self.seq } else { self.seq.wrapping_sub(1) });
+        }
+        if let (None, Some(ack)) = (bases[way.opposite()], self.ack) {
+            bases[way.opposite()] = Some(ack.wrapping_sub(1));
+        }
     }
 }
 
@@ -125,17 +148,37 @@ mod tests {
         FlowKey::new(end("10.0.0.1", port), end("10.0.0.2", 443))
     }
 
+    const ACK: Numbers = Numbers { seq: 90, ack: Some(70), syn: false };
+
+    fn syn(seq: u32) -> Numbers {
+        Numbers { seq, ack: None, syn: true }
+    }
+
+    #[test]
+    fn late_packets_go_on_teaching_the_numbers_of_a_forgotten_connection() {
+        let mut streams = Streams::new(8);
+        let (k, way) = key(1000);
+        let number = streams.number();
+        let mut bases = Bases::default();
+        ACK.teach(&mut bases, way);
+        streams.bury(&k, number, bases);
+        assert_eq!(streams.late(&k, way, Some(Numbers { seq: 500, ack: Some(9), syn: true })), number);
+        assert_eq!(streams.late(&k, way, Some(syn(500))), number);
+        assert_eq!(streams.late(&k, way.opposite(), Some(syn(69))), number);
+        assert_eq!(streams.late(&k, way, Some(syn(89))), None);
+    }
+
     #[test]
     fn a_late_packet_is_not_a_new_connection_but_another_syn_is() {
         let mut streams = Streams::new(8);
         let (k, way) = key(1000);
         let number = streams.number();
         let mut bases = Bases::default();
-        learn_bases(&mut bases, way, 77, true, None);
+        syn(77).teach(&mut bases, way);
         streams.bury(&k, number, bases);
-        assert_eq!(streams.late(&k, way, None), number);
-        assert_eq!(streams.late(&k, way, Some(77)), number, "a retransmitted SYN");
-        assert_eq!(streams.late(&k, way, Some(78)), None, "port reuse");
+        assert_eq!(streams.late(&k, way, Some(ACK)), number);
+        assert_eq!(streams.late(&k, way, Some(syn(77))), number, "a retransmitted SYN");
+        assert_eq!(streams.late(&k, way, Some(syn(78))), None, "port reuse");
         assert_eq!(streams.number(), Some(1));
     }
 
@@ -147,9 +190,9 @@ mod tests {
             streams.bury(&key(port).0, number, Bases::default());
         }
         let (gone, way) = key(1000);
-        assert_eq!(streams.late(&gone, way, Some(5)), None);
+        assert_eq!(streams.late(&gone, way, Some(syn(5))), None);
         assert_eq!(streams.number(), Some(2), "a SYN is a new connection whatever was forgotten");
-        assert_eq!(streams.late(&gone, way, None), None);
+        assert_eq!(streams.late(&gone, way, Some(ACK)), None);
         assert_eq!(streams.number(), None);
     }
 }

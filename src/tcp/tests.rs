@@ -1,6 +1,6 @@
 //! Connections fed by hand: what becomes of the bytes, in which order, and what is said of the rest.
 
-use super::{Connection, Heard};
+use super::{Connection, Heard, Numbers};
 use crate::base::{At, Endpoint, FlowKey, Limits, Piece, Time, Way};
 use crate::decode::{Checksum, Segment, TcpFlags, TcpOptions};
 
@@ -248,7 +248,9 @@ fn a_refused_syn_is_told_from_a_reset() {
 #[test]
 fn ports_are_reused_by_another_syn_only() {
     let rig = Rig::open(1000, 9000);
-    assert!(!rig.conn.is_reused_by(rig.client, 999), "the same SYN again");
-    assert!(rig.conn.is_reused_by(rig.client, 77));
-    assert!(rig.conn.is_reused_by(rig.client.opposite(), 77));
+    let syn = |seq| Numbers { seq, ack: None, syn: true };
+    assert!(!rig.conn.is_reused_by(rig.client, syn(999)), "the same SYN again");
+    assert!(rig.conn.is_reused_by(rig.client, syn(77)));
+    assert!(rig.conn.is_reused_by(rig.client.opposite(), syn(77)));
+    assert!(!rig.conn.is_reused_by(rig.client, Numbers { ack: Some(1), ..syn(77) }), "an answer");
 }
