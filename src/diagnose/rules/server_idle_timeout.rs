@@ -87,7 +87,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
     let quiet = session.silence_before(root.at)?;
     let idle = quiet >= IDLE && session.round_trip().is_none_or(|rtt| quiet.nanos() > rtt.nanos().saturating_mul(4));
-    if !idle || session.outstanding() || session.side(Side::Server).app_records == 0 || session.side(Side::Client).swallowed() {
+    if !idle
+        || session.outstanding()
+        || session.cut_response().is_some()
+        || session.side(Side::Server).app_records == 0
+        || session.side(Side::Client).swallowed()
+    {
         return None;
     }
     Some(
