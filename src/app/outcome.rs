@@ -88,6 +88,40 @@ pub enum State {
     Unknown(Why),
 }
 
+impl State {
+    /// The word used in the JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Complete => "complete",
+            State::UntilClose { .. } => "until_close",
+            State::Outstanding { .. } => "outstanding",
+            State::Cut(Cut { from: Side::Client, .. }) => "request_cut",
+            State::Cut(Cut { from: Side::Server, .. }) => "response_cut",
+            State::AnsweredEarly(_) => "answered_early",
+            State::Unclosed => "unclosed",
+            State::Unknown(_) => "unknown",
+        }
+    }
+
+    /// The message that stopped in the middle.
+    pub fn cut(&self) -> Option<&Cut> {
+        match self {
+            State::Cut(cut) | State::AnsweredEarly(cut) => Some(cut),
+            _ => None,
+        }
+    }
+
+    /// The frame that shows it: the newest byte of what is cut, or the end of what is unanswered.
+    pub fn at(&self) -> Option<At> {
+        match self {
+            State::Cut(cut) | State::AnsweredEarly(cut) => Some(cut.at),
+            State::UntilClose { at, .. } | State::Outstanding { at, .. } => Some(*at),
+            State::Idle | State::Complete | State::Unclosed | State::Unknown(_) => None,
+        }
+    }
+}
+
 /// A message that stopped in the middle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cut {

@@ -1,6 +1,7 @@
 //! The judge: asks every rule, lets rules give way to better ones, and refuses to choose between readings that blame different parties.
 
 use crate::base::Side;
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Reading, Rule};
 use crate::diagnose::rules::{self, ALL};
 use crate::diagnose::tell;
@@ -17,7 +18,7 @@ pub fn judge(session: &Session, context: &Context) -> Verdict {
     let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
     readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     let (slug, reading) = settle(readings, session, context);
-    assemble(session, slug, reading)
+    assemble(session, slug, exchange::weigh(session, reading))
 }
 
 /// One reading out of those left. Readings that no order settles and that name different faults decide nothing.

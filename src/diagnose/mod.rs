@@ -3,6 +3,7 @@
 mod beside;
 pub mod company;
 mod engine;
+pub mod exchange;
 mod pattern;
 mod rule;
 pub mod rules;

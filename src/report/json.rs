@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use crate::analyze::Totals;
+use crate::app::Outcome;
 use crate::base::{Endpoint, PerSide, Side, Span, Time};
 use crate::diagnose::{Alternative, Citation, Fact, Pattern, Revision, RuledOut, ToldReaction, Verdict};
 use crate::prelude::Story;
@@ -70,6 +71,7 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
             ended: Stamp(session.last.time),
             duration_s: session.duration().secs(),
             tls: TlsJson::of(session),
+            exchange: session.exchange.as_deref().map(ExchangeJson::of),
             prelude: session.prelude.as_deref().and_then(PreludeJson::of),
             bytes: PairJson::of(&session.sides, |side| side.bytes),
             packets: PairJson::of(&session.sides, |side| side.packets),
@@ -250,6 +252,7 @@ struct SessionJson<'a> {
     ended: Stamp,
     duration_s: f64,
     tls: Option<TlsJson<'a>>,
+    exchange: Option<ExchangeJson>,
     prelude: Option<PreludeJson<'a>>,
     bytes: PairJson<u64>,
     packets: PairJson<u32>,
@@ -318,6 +321,33 @@ impl<'a> TlsJson<'a> {
             resumed: tls.resumed,
             decrypted: tls.decryption.name(),
         })
+    }
+}
+
+/// How far the exchange came, where keys opened it.
+#[derive(Serialize)]
+struct ExchangeJson {
+    protocol: &'static str,
+    state: &'static str,
+    answered: u32,
+    status: Option<u16>,
+    have: Option<u64>,
+    need: Option<u64>,
+    frame: Option<u32>,
+}
+
+impl ExchangeJson {
+    fn of(outcome: &Outcome) -> ExchangeJson {
+        let cut = outcome.state.cut();
+        ExchangeJson {
+            protocol: outcome.protocol.name(),
+            state: outcome.state.name(),
+            answered: outcome.answered,
+            status: outcome.status,
+            have: cut.map(|cut| cut.have),
+            need: cut.and_then(|cut| cut.need),
+            frame: outcome.state.at().map(|at| at.frame),
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn session(stream: u32, sni: &str) -> Session {
             suite: Some(Suite(0x1301)),
             ..TlsFacts::default()
         },
+        exchange: None,
         prelude: None,
         phase: Phase::Established,
         closing: Closing::default(),

@@ -1,6 +1,7 @@
 //! One session's story: the verdict, the frames that prove it, what was ruled out, what to do, and everything that happened.
 
 use crate::base::{At, Side, Time, printable};
+use crate::diagnose::exchange;
 use crate::diagnose::{Fact, Fault, Impact, Rule, Verdict};
 use crate::report::blocks::Block;
 use crate::report::text::{count, grouped, sentence, shown};
@@ -38,6 +39,9 @@ fn opening(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, rule: Opt
     pair("fault", format!("{} ({})", fault(verdict.fault), verdict.fault_confidence));
     pair("cause", rule.map_or(verdict.cause.to_owned(), |rule| format!("{}: {}", rule.slug, rule.summary)));
     pair("impact", impact(verdict.impact).to_owned());
+    if let Some(words) = session.exchange.as_deref().and_then(exchange::words) {
+        pair("exchange", words);
+    }
     let clock = &context.clock;
     let (first, last) = (session.first.time, session.last.time);
     pair(

@@ -1,5 +1,6 @@
 //! A finished session: everything the rules and the reports may know of it. No packets, only facts with their frames.
 
+use crate::app::Outcome;
 use crate::base::{At, Endpoint, GapReason, PerSide, Side, Span, Time, Way};
 use crate::decode::IcmpError;
 use crate::prelude::Story;
@@ -35,6 +36,8 @@ pub struct Session {
     pub sides: PerSide<SideFacts>,
     /// What TLS said. Boxed: most of a busy capture's sessions are short-lived.
     pub tls: TlsFacts,
+    /// How far the exchange of application data came, where keys opened it. Boxed: most sessions come without keys.
+    pub exchange: Option<Box<Outcome>>,
     /// What was spoken before TLS.
     pub prelude: Option<Box<Story>>,
     /// How far it came.

@@ -1,7 +1,8 @@
 //! From a followed connection to a finished session: the facts the rules judge by.
 
+use crate::app::{Outcome, State, Why};
 use crate::base::{At, GapReason, PerSide, Side, Span, Way};
-use crate::prelude::{Protocol, State, Story};
+use crate::prelude::{Protocol, State as Spoken, Story};
 use crate::session::act::SealedReading;
 use crate::session::closing::{self, Conclusion};
 use crate::session::facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
@@ -60,6 +61,7 @@ impl Flow {
             closed_by = ClosedBy::Unknown;
         }
         let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
+        let exchange = self.exchange(&sides).map(Box::new);
         let tls = self.tls_facts(client);
         let mut session = Session {
             connection: self.serial.wrapping_sub(1),
@@ -73,6 +75,7 @@ impl Flow {
             opening: self.opening(),
             sides,
             tls,
+            exchange,
             prelude: None,
             phase,
             closing: conclusion.closing,
@@ -88,6 +91,17 @@ impl Flow {
         session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
         session.timeline = std::mem::take(&mut self.log).into_timeline();
         session
+    }
+
+    /// How far the exchange came, where keys opened it.
+    fn exchange(&mut self, sides: &PerSide<SideFacts>) -> Option<Outcome> {
+        let mut outcome = self.reading.tls.as_mut()?.exchange()?;
+        let cut = Side::BOTH.iter().any(|side| sides[*side].cut_record.is_some());
+        // What a record held of which only a part came, nobody can read: neither "all" nor "nothing" is sure.
+        if cut && matches!(outcome.state, State::Idle | State::Complete | State::Unclosed | State::Outstanding { .. }) {
+            outcome.state = State::Unknown(Why::Hole);
+        }
+        Some(outcome)
     }
 
     /// Whether this is a TLS session, or was clearly meant to be one.
@@ -345,7 +359,7 @@ impl Flow {
 
 /// A tunnel or TLS was asked for. (A PROXY header asks for nothing: it only says who is speaking.)
 fn asked(story: &Story) -> bool {
-    story.talks.iter().any(|talk| talk.protocol != Protocol::ProxyProtocol && talk.state != State::Spoken)
+    story.talks.iter().any(|talk| talk.protocol != Protocol::ProxyProtocol && talk.state != Spoken::Spoken)
 }
 
 /// Nothing but application data was seen: the capture joined an established session.

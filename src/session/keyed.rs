@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{At, Limits, PerWay, Side, Way};
+use crate::app::{Exchange, Outcome};
+use crate::base::{At, Limits, PerSide, PerWay, Side, Way};
 use crate::session::log::Log;
 use crate::session::timeline::What;
 use crate::session::tracker::{ReadAlert, SealedRecord, Tracker};
@@ -15,6 +16,8 @@ use crate::tls::{
 const HELD_RECORD: u16 = 80;
 /// What a held record takes beside its bytes.
 const HELD_OVERHEAD: usize = size_of::<Held>();
+/// The extension by which a server takes 0-RTT data.
+const EARLY_DATA: u16 = 42;
 /// Alerts kept per session.
 const ALERTS_KEPT: usize = 8;
 
@@ -86,13 +89,34 @@ pub struct Keys {
 #[derive(Debug, Default)]
 struct ApplicationData {
     bytes: PerWay<u64>,
+    exchange: Exchange,
+    /// The client sent 0-RTT data, and whether the server took it.
+    early: bool,
+    early_taken: bool,
 }
 
 impl ApplicationData {
     /// Takes in the next bytes of a way, from the record that ends in frame `at`. A session whose keys are known at its handshake comes here
-    /// whole and in order; only holes, and records that do not open, leave parts of it out.
-    fn push(&mut self, way: Way, _at: At, bytes: &[u8]) {
+    /// whole and in order; holes, and records that do not open, are told by [`gap`](ApplicationData::gap).
+    fn push(&mut self, way: Way, side: Side, at: At, early: bool, bytes: &[u8]) {
         self.bytes[way] += bytes.len() as u64;
+        self.early |= early;
+        if !early {
+            self.settle_early();
+        }
+        self.exchange.push(side, at, bytes);
+    }
+
+    /// Application data is missing.
+    fn gap(&mut self) {
+        self.exchange.gap();
+    }
+
+    /// 0-RTT data that the server did not take never was a part of the exchange: the client says it again.
+    fn settle_early(&mut self) {
+        if self.early && !self.early_taken {
+            self.exchange.gap();
+        }
     }
 }
 
@@ -129,6 +153,18 @@ impl Keys {
             }
         }
     }
+}
+
+/// Whether EncryptedExtensions accept 0-RTT data (RFC 8446 section 4.2.10).
+fn takes_early_data(message: &[u8]) -> bool {
+    let mut rest = message.get(2..).unwrap_or_default();
+    while let Some((&[a, b, c, d], after)) = rest.split_first_chunk::<4>() {
+        if u16::from_be_bytes([a, b]) == EARLY_DATA {
+            return true;
+        }
+        rest = after.get(usize::from(u16::from_be_bytes([c, d]))..).unwrap_or_default();
+    }
+    false
 }
 
 /// What was in a record, beside what is noted at once.
@@ -249,6 +285,10 @@ impl Tracker {
             _ => {}
         }
         let (client_hello, server_hello) = (content.client_hello, content.server_hello);
+        let finished = self.ways[way].finished.is_some() || keys.application.bytes[way] > 0;
+        if !opened && finished && head.typ == ContentType::APPLICATION_DATA && matches!(body, Body::Sealed(_)) {
+            keys.application.gap();
+        }
         if opened {
             keys.renegotiate(client_hello, server_hello, given);
         } else if given.may_learn() {
@@ -285,6 +325,7 @@ impl Tracker {
     pub(super) fn lose_count(&mut self, way: Way) {
         if let Some(keys) = &mut self.keys {
             keys.hole[way] = true;
+            keys.application.gap();
         }
     }
 
@@ -346,6 +387,16 @@ impl Tracker {
         }
     }
 
+    /// How far the exchange of application data came; `None` where nothing of the session was opened.
+    pub(super) fn exchange(&mut self) -> Option<Outcome> {
+        let keys = self.keys.as_mut()?;
+        if keys.opener.as_ref().is_none_or(|opener| opener.opened() == PerSide::default()) {
+            return None;
+        }
+        keys.application.settle_early();
+        Some(keys.application.exchange.outcome())
+    }
+
     fn side(&self, way: Way) -> Side {
         if self.client == Some(way) { Side::Client } else { Side::Server }
     }
@@ -382,8 +433,12 @@ impl Tracker {
             }
             Inner::Data(bytes) => {
                 content.data += bytes.len();
-                if !late {
-                    content.application.push(way, seen.at, bytes);
+                let side = self.side(way);
+                let early = side == Side::Client && self.ways[way].finished.is_none();
+                if late {
+                    content.application.gap();
+                } else {
+                    content.application.push(way, side, seen.at, early, bytes);
                 }
             }
             Inner::Other(ContentType::CHANGE_CIPHER_SPEC) => {
@@ -408,6 +463,7 @@ impl Tracker {
         let at = seen.at;
         match message.typ {
             HandshakeType::ENCRYPTED_EXTENSIONS if !client => {
+                content.application.early_taken = takes_early_data(&message.bytes);
                 if let Some(hello) = &mut self.server_hello {
                     hello.read_encrypted_extensions(&message.bytes);
                 }

@@ -1,5 +1,6 @@
 //! Questions that rules ask a session.
 
+use crate::app::{Cut, Missing, State};
 use crate::base::{At, GapReason, Side, Span};
 use crate::prelude::{Protocol, Story, Talk};
 use crate::session::act::{Act, ActKind, Rst, RstKind, SealedReading};
@@ -69,8 +70,43 @@ impl Session {
         self.tls.certificate_at.is_some() && self.root_side() == Some(Side::Client) && self.phase == Phase::Handshake
     }
 
+    /// How far the exchange came, where keys tell.
+    pub fn exchange_state(&self) -> Option<&State> {
+        self.exchange.as_deref().map(|outcome| &outcome.state).filter(|state| !matches!(state, State::Unknown(_)))
+    }
+
+    /// Keys show that all that was asked was answered whole, and that the answers arrived: what a close cut off was nothing. Also true where
+    /// nothing was asked.
+    pub fn exchange_complete(&self) -> bool {
+        let whole = match self.exchange_state() {
+            Some(State::Complete | State::Idle) => true,
+            // The end that such a response has is a close that was announced.
+            Some(State::UntilClose { .. }) => self.close_notify[Side::Server] == CloseNotify::Sent,
+            _ => false,
+        };
+        whole && (self.sides.server.unacked == 0 || self.root_side() == Some(Side::Client))
+    }
+
+    /// Keys show that the server's response stopped in the middle, and was to have an end.
+    pub fn cut_response(&self) -> Option<&Cut> {
+        match self.exchange_state()? {
+            State::Cut(cut) if cut.from == Side::Server && cut.missing != Missing::Stream => Some(cut),
+            _ => None,
+        }
+    }
+
     /// When the first FIN or RST came, the client had spoken last, and not only in frames too short to ask for anything: an answer was owed.
+    /// With keys: a request, whole or not, had no answer.
     pub fn outstanding(&self) -> bool {
+        if let Some(state) = self.exchange_state() {
+            let asked = match state {
+                // What is asked of a side that has closed already was not owed when it did.
+                State::Outstanding { at, .. } => self.root().is_none_or(|root| *at < root.at),
+                State::Cut(cut) => cut.from == Side::Client,
+                _ => false,
+            };
+            return asked && !self.crossed_by_request();
+        }
         let (client, server) = (&self.sides.client.at_close, &self.sides.server.at_close);
         let Some(asked) = client.last else { return false };
         let answered = server.last_answer.is_some_and(|answered| answered > asked);

@@ -148,6 +148,15 @@ pub fn sessions_with_keys(path: &Path) -> (Vec<Finished>, Totals) {
     (in_order(settled(&mut analyzer)), analyzer.totals().clone())
 }
 
+/// The sessions of `frames` as they are seen with the key log that stands beside `path`.
+pub fn keyed_sessions(frames: &[Owned], path: &Path) -> Vec<Finished> {
+    let mut analyzer = Analyzer::new(Options::default());
+    KeyLog::new().feed(&fs::read(path.with_extension("keys")).unwrap(), analyzer.secrets());
+    push_all(&mut analyzer, frames);
+    analyzer.finish();
+    in_order(settled(&mut analyzer))
+}
+
 /// By first frame.
 pub fn in_order(mut sessions: Vec<Finished>) -> Vec<Finished> {
     sessions.sort_by_key(|finished| (finished.session.first.frame, finished.session.tcp_stream));

@@ -37,6 +37,41 @@ def bare_server_fin_near(lab):
     return [T("clean-close", "close_notify", "client", (True, False), note="Node says close_notify, nginx closes with a bare FIN and no close_notify of its own: an answer to the client's close", **CLEAN)]
 
 
+# A server that stops in mid-answer in the ways of HTTP/2 and HTTP/1.1, and once only after a whole answer.
+CUTS = """const fs=require('fs'),pki=process.env.PKI;
+const s=require('http2').createSecureServer({key:fs.readFileSync(pki+'/server.key'),cert:fs.readFileSync(pki+'/server.crt'),allowHTTP1:true});
+let socket;s.on('secureConnection',t=>{socket=t});
+s.on('request',(q,r)=>{
+ const end=()=>setTimeout(()=>socket.destroy(),250),body='x'.repeat(5000);
+ if(q.url==='/length'){r.writeHead(200,{'content-length':20000});r.write(body);end()}
+ else if(q.url==='/endless'){r.writeHead(200,{'content-type':'text/event-stream'});r.write('data: 1\\n\\n');end()}
+ else if(q.url==='/none'){q.socket.write('HTTP/1.0 200 OK\\r\\n\\r\\n'+body);end()}
+ else if(q.url==='/whole'){r.writeHead(200,{'content-length':5000});r.end(body);end()}
+ else{r.writeHead(200);r.write(body);end()}
+});s.listen(443);
+"""
+ASK = "const c=require('http2').connect('https://api.example.com');c.on('error',()=>0);c.on('close',()=>process.exit());c.request({':path':'/whole'}).resume().end()"
+
+
+@scenario("server-closed-without-close-notify", also="protocols", needs=["node"])
+def bare_server_fin_protocols(lab):
+    lab.node(CUTS, where="s", background=True, ready=443)
+    with lab.tap():
+        for path, version in (("length", "--http2"), ("open", "--http2"), ("chunks", "--http1.1"), ("none", "--http1.1"), ("endless", "--http1.1")):
+            lab.curl(f"https://api.example.com/{path}", version)
+        lab.node(ASK)
+    own = "server-closed-without-close-notify"
+    none = dict(phase="established", fault=["none", "server"], never=["client", "proxy", "network"])
+    return [
+        T(own, "fin", "server", (False, False), note="a Node server ends its sockets without close_notify: HTTP/2, after 5000 of 20000 bytes that content-length promises", **SERVER),
+        T(own, "fin", "server", (False, False), note="HTTP/2, no length, 5000 bytes and no END_STREAM", **SERVER),
+        T(own, "fin", "server", (True, False), note="HTTP/1.1, one chunk of 5000 bytes and no last chunk", **SERVER),
+        T(own, "fin", "server", (True, False), note="HTTP/1.0, no length: only the close ends the body, and it was not announced", **SERVER),
+        T(own, "fin", "server", (True, False), phase="established", fault=["server", "none", "undetermined"], never=["client", "proxy", "network"], note="HTTP/1.1, a stream of events, which has no end of its own"),
+        T(own, "fin", "server", (True, False), note="HTTP/2, a whole answer, then the same bare FIN: nothing is lost, which only the keys tell", **none),
+    ]
+
+
 @scenario("server-truncated-record", needs=["nginx", "java"])
 def server_truncates(lab):
     lab.serve(lambda sock: bio_server(lab, sock, "1.2", cut=(6000, 2000, "fin")), port=8443)

@@ -6,6 +6,9 @@
 //! Who sent it first is who ended the session, and that is no fault. RSTs seen afterwards are kernels tidying up sockets that are already
 //! closed; they are told as reactions, never as the end. Not flagged; fault `none`, impact `none`.
 //!
+//! With keys it can turn out that a server said goodbye in the middle of its own HTTP answer (100 of 1000 bytes). The end of TLS was as
+//! clean as without that, and the answer was not: fault `server`, impact `data_lost`, and the summary says so.
+//!
 //! # How it looks in applications
 //!
 //! - Both ends, as a rule: nothing. Java `read()` returns -1, Python `recv()` returns `b''`, Go `io.EOF`, Node `'end'`, curl exit code 0.
@@ -21,6 +24,7 @@
 //! # Why it happens
 //!
 //! - A response with `Connection: close`, the end of the program, or an orderly shutdown.
+//! - Cut short behind a proper goodbye: a proxy whose upstream broke off, a handler that failed and whose framework closed politely.
 //! - An idle timer of a server that says goodbye: nginx, Apache and HAProxy in HTTP mode send close_notify and FIN.
 //! - The RST after it: the server closed its socket completely, the client politely answers with its own close_notify, and the server's
 //!   kernel has nobody to give it to. Very common with nginx, Go, rustls, GnuTLS and Java servers. Two RSTs whose sequence numbers differ
@@ -61,7 +65,9 @@
 //! - JSSE Reference Guide: `jdk.tls.acknowledgeCloseNotify`. OpenSSL manual: `SSL_shutdown(3)`.
 
 use crate::base::Side;
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{CloseNotify, Ending, Phase, Session};
 
@@ -70,7 +76,7 @@ pub static RULE: Rule = Rule {
     slug: "clean-close",
     group: Group::Harmless,
     summary: "a close_notify came first, and nothing its receiver still owed was cut off",
-    usual_fault: "none",
+    usual_fault: "none; server if keys show that it cut its own answer short",
     source: include_str!("clean_close.rs"),
     yields_to: &[
         "server-truncated-record",
@@ -93,6 +99,19 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     }
     let root = session.root()?;
     let closer = root.side?;
+    if let Some(cut) = session.cut_response().filter(|_| closer == Side::Server) {
+        // TLS ended as it should, and HTTP did not: a truncation by the server itself, not by anybody between.
+        let what = format!("the server said close_notify in the middle of its own answer: {}", exchange::cut_words(session, cut));
+        return Some(
+            Reading::new(Fault::Server, Confidence::Likely, Impact::DataLost, what)
+                .rule_out(Fault::Network, "a close_notify cannot be made by anybody who has not the keys")
+                .advise(format!(
+                    "Look into the server's log at {}: an upstream that broke off, a limit, a crash of a handler.",
+                    tell::clock(root.at)
+                ))
+                .advise("Treat what the application got as incomplete."),
+        );
+    }
     let mut reading = Reading::new(
         Fault::None,
         if session.close_notify[closer] == CloseNotify::Sent { Confidence::Certain } else { Confidence::Likely },

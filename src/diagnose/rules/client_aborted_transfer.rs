@@ -59,12 +59,14 @@
 //! - RFC 9293 section 3.5.2; RFC 1122 section 4.2.2.13; RFC 2525 section 2.17.
 //! - HAProxy configuration manual, section 8.5 (session state at disconnection). nginx: status 499, `proxy_ignore_client_abort`.
 
+use crate::app::Cut;
 use crate::base::{Side, Span};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{ActKind, Phase, Session};
+use crate::session::{Act, ActKind, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -94,6 +96,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let asked = session.side(Side::Client).app_records > 0 || server.app_bytes > 32_768;
     if server.app_records == 0 || !asked || session.stopped_reading(Side::Server).is_some() || common::starved(session).is_some() {
         return None;
+    }
+    if session.exchange_complete() {
+        return None;
+    }
+    if let Some(cut) = session.cut_response() {
+        return cut_short(session, cut, root);
     }
     // What of the server's data its sender had not yet taken when it closed, and what still came afterwards.
     let (after, unread) = match &root.what {
@@ -160,6 +168,43 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .advise("Compare the client's read timeout with how long the transfer took."),
     )
 }
+
+/// Keys show that the response was not whole when the client closed.
+fn cut_short(session: &Session, cut: &Cut, root: &Act) -> Option<Reading> {
+    // Who only stopped sending may still have waited for the rest.
+    let reset = |act: &Act| act.side == Some(Side::Client) && matches!(act.what, ActKind::Rst(_));
+    let reset = reset(root) || session.closing.companions.iter().any(reset);
+    let waited_on = session.side(Side::Client).fin.is_none_or(|fin| fin.acknowledged_after > 0);
+    if waited_on && !reset {
+        return None;
+    }
+    let quiet = root.at.time.since(cut.at.time);
+    let words = exchange::cut_words(session, cut);
+    let reading = if quiet < STALLED {
+        Reading::new(
+            Fault::Client,
+            Confidence::Likely,
+            Impact::Unknown,
+            format!("the client hung up while the server was still sending: {words}"),
+        )
+        .rule_out(Fault::Server, "it was sending when the client closed")
+    } else {
+        let what = format!("the client hung up when nothing more of the answer had come for {}: {words}", tell::span(quiet));
+        Reading::new(Fault::Undetermined, Confidence::Possible, Impact::Unknown, what)
+            .or(Fault::Server, "client-gave-up-waiting", "the server stopped in mid-answer", "the server's log")
+            .or(Fault::Client, "client-aborted-transfer", "it no longer wanted the answer", "the client's own log")
+    };
+    Some(
+        reading
+            .cite(tell::last_data(session, Side::Server))
+            .rule_out(Fault::Network, "both directions worked up to the close")
+            .advise("Ask at the client: a user who pressed stop, a timeout, a size limit, or a bug; the wire cannot tell which.")
+            .advise("Compare the client's read timeout with how long the transfer took."),
+    )
+}
+
+/// A server that was silent this long in mid-answer was not just sending.
+const STALLED: Span = Span::from_millis(1_800);
 
 /// Server data this close before the close was still under way.
 const RECENT: Span = Span::from_millis(50);

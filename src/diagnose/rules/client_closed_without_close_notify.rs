@@ -53,7 +53,9 @@
 //! - OpenSSL 3.0 migration guide and `SSL_CTX_set_options(3)`, `SSL_OP_IGNORE_UNEXPECTED_EOF`.
 //! - dotnet/runtime issue 44660 (SslStream sends no close_notify on Dispose).
 
-use crate::base::Side;
+use crate::app::{Cut, Missing, State};
+use crate::base::{At, Side};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -85,6 +87,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if client.app_records == 0 {
         return None;
     }
+    if let Some(State::Cut(cut)) = session.exchange_state()
+        && cut.from == Side::Client
+        && cut.missing == Missing::Bytes
+    {
+        return Some(cut_short(session, cut, root.at));
+    }
     if session.outstanding() {
         return Some(unanswered(session));
     }
@@ -93,7 +101,11 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             Fault::None,
             Confidence::Likely,
             Impact::None,
-            "the client closed with a bare FIN, after all it had asked for was answered: browsers, Python, wget and pooled connections do so",
+            if session.exchange_complete() || session.exchange_state().is_none() {
+                "the client closed with a bare FIN, after all it had asked for was answered: browsers, Python, wget and pooled connections do so".to_owned()
+            } else {
+                format!("the client closed with a bare FIN{}", exchange::aside(session))
+            },
         )
         .cite(tell::last_data(session, Side::Server))
         .cite(tell::inferred(root.at, Side::Client, "nothing was outstanding: the server spoke last"))
@@ -102,6 +114,22 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         .advise("Nothing: a client may close like this once it has its answer (RFC 9112 section 9.8).")
         .advise("If the server logs this as an error, let the client call its library's TLS shutdown before it closes the socket."),
     )
+}
+
+/// Keys show that the request was not whole.
+fn cut_short(session: &Session, cut: &Cut, close: At) -> Reading {
+    let left = cut.need.map_or(0, |need| need.saturating_sub(cut.have));
+    Reading::new(
+        Fault::Client,
+        Confidence::Certain,
+        Impact::DataLost,
+        format!("the client closed with a bare FIN in the middle of its own request: {}", exchange::cut_words(session, cut)),
+    )
+    .cite(tell::missing(close, Side::Client, left, "the rest of the request, never sent").filter(|_| left > 0))
+    .rule_out(Fault::Server, "it had not closed, and could not answer what had not ended")
+    .rule_out(Fault::Network, "every byte before the FIN arrived here in sequence: nothing of the request was lost on the way")
+    .advise(format!("Look into the log of the client ({}) at {}: a crash, a kill, a timeout.", session.ends.client, tell::clock(close)))
+    .advise("Let the server treat what it got as incomplete.")
 }
 
 /// The client spoke last: it wanted no answer, or would not wait for it.

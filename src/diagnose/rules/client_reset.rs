@@ -55,6 +55,7 @@
 //! - HAProxy configuration manual: section 8.5, `option abortonclose`; nginx status 499.
 
 use crate::base::{Side, Span};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
@@ -105,7 +106,11 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
                 Fault::None,
                 Confidence::Likely,
                 Impact::None,
-                "the client reset the connection after all it had asked for was answered: it closed with something unread, such as a session ticket",
+                if session.exchange_complete() || session.exchange_state().is_none() {
+                    "the client reset the connection after all it had asked for was answered: it closed with something unread, such as a session ticket".to_owned()
+                } else {
+                    format!("the client reset the connection{}", exchange::aside(session))
+                },
             )
             .cite(tell::last_data(session, Side::Server))
             .rule_out(Fault::Server, "it had answered and had not closed")

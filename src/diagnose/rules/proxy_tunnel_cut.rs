@@ -57,6 +57,7 @@
 //! - Squid: `read_timeout`, `client_lifetime`, `half_closed_clients`; HAProxy: `timeout tunnel`; Apache: `ProxyTimeout`.
 
 use crate::base::{Side, Span};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
@@ -81,7 +82,11 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         return None;
     }
     let quiet = session.silence_before(root.at).unwrap_or(Span::ZERO);
-    let idle = session.phase == Phase::Established && quiet >= Span::from_millis(1_800) && !session.outstanding();
+    let cut_response = session.cut_response();
+    let idle = session.phase == Phase::Established
+        && (quiet >= Span::from_millis(1_800) || session.exchange_complete())
+        && !session.outstanding()
+        && cut_response.is_none();
     let cut = session.side(Side::Server).cut_record.is_some_and(|cut| cut.proven);
     // The proxy passes the server's bare close on just as it ends a tunnel itself: from this side of it they look the same.
     let fault = if idle && !cut { Fault::None } else { Fault::Undetermined };
@@ -98,10 +103,14 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         format!(
             "the tunnel to {} was cut {}: no close_notify of the server came through it",
             common::target(story),
-            if idle {
+            if idle && session.exchange_complete() {
+                format!("when nothing was outstanding{}", exchange::aside(session))
+            } else if idle {
                 format!("after {} of silence", tell::span(quiet))
             } else if cut {
                 "in the middle of a record".to_owned()
+            } else if let Some(cut) = cut_response {
+                format!("in the middle of an answer ({})", exchange::cut_words(session, cut))
             } else {
                 "by the proxy's close".to_owned()
             }

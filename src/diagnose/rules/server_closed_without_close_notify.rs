@@ -54,6 +54,8 @@
 //! # How sure
 //!
 //! - Certain: the server's FIN came first, every byte of its stream up to it was seen, and no record of alert length stands at its end.
+//! - With a key log of HTTP/1, HTTP/2 or WebSocket: whether the answer was whole is read, not guessed. "100 of 1000 bytes" is `data_lost`
+//!   and the server's; a whole answer is nobody's fault, and costs nothing.
 //! - A FIN on a record boundary proves nothing about completeness. Only keys (Content-Length, END_STREAM) decide it; a record cut in the
 //!   middle is `server-truncated-record`.
 //! - Looks alike: `server-idle-timeout` (nothing outstanding, after a silence), `client-closed-without-close-notify` (the client's FIN was
@@ -66,7 +68,9 @@
 //! - RFC 8446 section 6.1 (no close_notify: do not assume that all data was received); RFC 9112 sections 6.3, 8 and 9.8.
 //! - OpenSSL 3.0 migration guide; php-src issue 8369; HAProxy configuration manual, section 8.5.
 
-use crate::base::Side;
+use crate::app::Cut;
+use crate::base::{At, Side};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -97,8 +101,17 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
     let owed = session.outstanding();
     let quiet = session.silence_before(root.at);
+    if session.exchange_complete() {
+        return Some(complete(session));
+    }
+    if let Some(cut) = session.cut_response() {
+        return Some(cut_short(session, cut, root.at));
+    }
+    let known = session.exchange_state().is_some();
     let (summary, confidence) = if owed {
         ("the server closed with a bare FIN while the client's last request was unanswered".to_owned(), Confidence::Likely)
+    } else if known {
+        (format!("the server closed with a bare FIN{}", exchange::aside(session)), Confidence::Likely)
     } else {
         (
             format!(
@@ -108,19 +121,59 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             Confidence::Possible,
         )
     };
-    Some(
+    let mut reading =
         Reading::new(Fault::Server, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
             .cite(tell::last_data(session, Side::Client))
             .cite(tell::last_data(session, Side::Server))
             .rule_out(Fault::Client, "it had not closed")
-            .rule_out(Fault::Network, "a FIN in sequence came from the server's address")
-            .or(
-                Fault::None,
-                "server-closed-without-close-notify",
-                "the answer was complete and only the close_notify is missing",
-                "a key log (SSLKEYLOGFILE) of either end, or the application's own record of the exchange",
-            )
+            .rule_out(Fault::Network, "a FIN in sequence came from the server's address");
+    if !known {
+        reading = reading.or(
+            Fault::None,
+            "server-closed-without-close-notify",
+            "the answer was complete and only the close_notify is missing",
+            "a key log (SSLKEYLOGFILE) of either end, or the application's own record of the exchange",
+        );
+    }
+    Some(
+        reading
             .advise(format!("Look into the server's log at {}: did it crash, restart, or hit a limit?", tell::clock(root.at)))
             .advise("Let the server call its library's TLS shutdown (SSL_shutdown) before it closes the socket."),
     )
+}
+
+/// Keys show that nothing was cut off.
+fn complete(session: &Session) -> Reading {
+    Reading::new(
+        Fault::None,
+        Confidence::Certain,
+        Impact::None,
+        format!(
+            "the server closed with a bare FIN when nothing was outstanding{}: only the close_notify is missing",
+            exchange::aside(session)
+        ),
+    )
+    .cite(tell::last_data(session, Side::Server))
+    .rule_out(Fault::Client, "it had not closed, and waited for nothing")
+    .rule_out(Fault::Network, "a FIN in sequence came from the server's address")
+    .advise(
+        "Nothing is lost. To silence the client's error, let the server call its library's TLS shutdown (SSL_shutdown) before it closes.",
+    )
+}
+
+/// Keys show that the response was not whole.
+fn cut_short(session: &Session, cut: &Cut, close: At) -> Reading {
+    let left = cut.need.map_or(0, |need| need.saturating_sub(cut.have));
+    Reading::new(
+        Fault::Server,
+        Confidence::Certain,
+        Impact::DataLost,
+        format!("the server closed with a bare FIN in the middle of its answer: {}", exchange::cut_words(session, cut)),
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .cite(tell::missing(close, Side::Server, left, "the rest of the response, never sent").filter(|_| left > 0))
+    .rule_out(Fault::Client, "it had not closed")
+    .rule_out(Fault::Network, "every byte before the FIN arrived here in sequence: nothing of the response was lost on the way")
+    .advise(format!("Look into the server's log at {}: did it crash, restart, or hit a limit in mid-answer?", tell::clock(close)))
+    .advise("Treat what the application got as incomplete.")
 }

@@ -103,7 +103,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let answered = session.side(Side::Server).last_app.is_some_and(|last| root.at.time.since(last.time) < IDLE);
     let quiet = session.silence_before(root.at).filter(|_| !answered)?;
     let idle = quiet >= IDLE && session.round_trip().is_none_or(|rtt| quiet.nanos() > rtt.nanos().saturating_mul(4));
-    if !idle || session.outstanding() || session.side(Side::Server).app_records == 0 || session.side(Side::Client).swallowed() {
+    if !idle
+        || session.outstanding()
+        || session.cut_response().is_some()
+        || session.side(Side::Server).app_records == 0
+        || session.side(Side::Client).swallowed()
+    {
         return None;
     }
     let how = if said { "politely, with a close_notify," } else { "with a bare FIN" };

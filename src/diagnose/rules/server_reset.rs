@@ -60,6 +60,7 @@
 //! - Microsoft: error logging in HTTP APIs (HTTPERR). F5: RST cause logging. nginx `reset_timedout_connection`.
 
 use crate::base::{Side, Span};
+use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
@@ -101,9 +102,26 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if !rst.fits_sender() || rst.after_own_close {
         return None;
     }
+    if session.exchange_complete() {
+        return Some(
+            Reading::new(
+                Fault::None,
+                Confidence::Likely,
+                Impact::None,
+                format!("the server reset the connection when nothing was outstanding{}", exchange::aside(session)),
+            )
+            .cite(tell::last_data(session, Side::Server))
+            .rule_out(Fault::Client, "it had not closed, and waited for nothing")
+            .advise("Nothing is lost. To silence the client's error, let the server close politely: TLS shutdown, then close.")
+            .advise(
+                "If the client's application misses a part of the answer all the same, the reset overtook it in the client's own buffers.",
+            ),
+        );
+    }
     let owed = session.outstanding();
+    let cut = session.cut_response();
     let quiet = session.silence_before(rst.at);
-    let idle = quiet.is_some_and(|quiet| quiet >= Span::from_millis(1_800)) && !owed;
+    let idle = quiet.is_some_and(|quiet| quiet >= Span::from_millis(1_800)) && !owed && cut.is_none();
     if idle {
         // An endpoint resets an idle connection only if its application aborts it; a box with an idle timer does so as a matter of course.
         let reading = Reading::new(
@@ -135,6 +153,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         if owed { Impact::SessionFailed } else { Impact::TruncationPossible },
         if owed {
             "the server aborted the connection with a reset while the request was unanswered".to_owned()
+        } else if let Some(cut) = cut {
+            format!("the server aborted the connection with a reset in the middle of its answer: {}", exchange::cut_words(session, cut))
         } else {
             format!("the server aborted the connection with a reset, {} after the last data", quiet.map_or("soon".to_owned(), tell::span))
         },
