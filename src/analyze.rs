@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use self::hanging::Rounds;
 use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
@@ -12,6 +13,7 @@ use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Flow, Grounds, Session, Surroundings};
 use crate::tcp::Streams;
 
+mod hanging;
 mod settling;
 mod table;
 
@@ -36,6 +38,8 @@ pub struct Options {
     pub limits: Limits,
     /// More ports on which TLS is expected.
     pub tls_ports: Vec<u16>,
+    /// While a capture goes on: a connection that was left hanging is judged once it has been silent for this long. `None`: at the end.
+    pub patience: Option<Span>,
 }
 
 impl Options {
@@ -109,6 +113,8 @@ pub struct Totals {
     pub bad_checksums: u64,
     /// Packets captured twice.
     pub duplicates: u64,
+    /// Packets that the capture itself says it lost.
+    pub kernel_drops: u64,
     /// First and last capture time.
     pub first: Option<Time>,
     /// See `first`.
@@ -139,9 +145,11 @@ pub struct Analyzer {
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
-    kernel_drops: bool,
     /// What the sessions judged so far tell of others.
     company: Company,
+    /// The capture lost packets, no later than this.
+    lossy_until: Option<Time>,
+    rounds: Rounds,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
@@ -166,7 +174,8 @@ impl Analyzer {
             candidates: Vec::new(),
             dropped_candidates: 0,
             evicted: 0,
-            kernel_drops: false,
+            lossy_until: None,
+            rounds: Rounds::default(),
             finished: VecDeque::new(),
             rest: Vec::new(),
             totals: Totals::default(),
@@ -204,6 +213,7 @@ impl Analyzer {
 
     /// Lets capture time pass: connections whose end has settled are judged.
     pub fn tick(&mut self, now: Time) {
+        self.end.time = self.end.time.max(now);
         while let Some(handle) = pop_due(&mut self.dying, now, LINGERING) {
             if let Some(flow) = self.flows.remove(handle) {
                 self.report(flow, false);
@@ -221,11 +231,13 @@ impl Analyzer {
                 self.report(flow, false);
             }
         }
+        self.go_round(now);
     }
 
-    /// The capture itself says that it lost packets.
-    pub fn note_kernel_drops(&mut self) {
-        self.kernel_drops = true;
+    /// The capture itself says that it lost packets: so many, no later than now. It limits what is said of connections that were open then.
+    pub fn note_kernel_drops(&mut self, packets: u64) {
+        self.totals.kernel_drops += packets;
+        self.lossy_until = Some(self.end.time);
     }
 
     /// The capture is over: everything still open is judged as it stands.
@@ -259,7 +271,6 @@ impl Analyzer {
                 self.totals.plain_connections += 1;
             }
         }
-        self.totals.plain_connections += self.dropped_candidates;
         self.company.part();
         self.count();
         false
@@ -428,7 +439,12 @@ impl Analyzer {
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
         let options = &self.options;
         let is_tls_port = |port: u16| options.is_tls_port(port);
-        let grounds = Grounds { end: self.end, replaced, kernel_drops: self.kernel_drops, server_speaks_tls: false };
+        let grounds = Grounds {
+            end: self.end,
+            replaced,
+            kernel_drops: self.lossy_until.is_some_and(|until| flow.conn.first.time <= until),
+            server_speaks_tls: false,
+        };
         let surroundings = Surroundings { grounds, is_tls_port: &is_tls_port };
         let speaks_tls = flow.speaks_tls();
         let session = Box::new(flow.finish(&surroundings));
@@ -445,8 +461,12 @@ impl Analyzer {
             self.emit(session);
         } else if self.candidates.len() < self.options.limits.candidates {
             self.candidates.push(session);
+        } else if self.servers.contains(&session.ends.server) {
+            self.emit(session);
         } else {
-            self.dropped_candidates += 1;
+            self.totals.plain_connections += 1;
+            // Who keeps none on purpose lacks no room.
+            self.dropped_candidates += u64::from(self.options.limits.candidates > 0);
         }
     }
 

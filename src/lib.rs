@@ -8,10 +8,9 @@
 //! ```text
 //!   main        the program: hands its arguments to cli
 //!     │
-//!   cli         one file per command: read, show, evidence, causes, interfaces; arguments, selection, progress
+//!   cli         one file per command: read, show, evidence, live, causes, interfaces; arguments, selection, progress
 //!     │
 //!   evidence    a session made ready for a ticket: its frames taken out, scrubbed, annotated, judged again, bundled with reports
-//!     │
 //!   report      one file per format: table, story, json, csv, markdown; the manual; what applications log
 //!     │
 //!   analyze     the pipeline: push(frame), tick(now), finish() in; judged sessions out; flow table, clock, budget
@@ -89,6 +88,8 @@
 //! | a column, a sentence, a field | its format's file in `report/`; fields also in `report/schema.json` and the README |
 //! | how the HTML pages look | `report/html/`: colours in `palette.rs`, type and layout in its style sheets |
 //! | what applications log | `report/errors/messages.rs`, and what it can have been on the wire in `report/errors/wires.rs` |
+//! | what a live capture does beside analysing: rights, signals, output | `cli/live/`; the interface itself: `capture/live.rs` |
+//! | when a session left hanging is judged while the capture goes on | `analyze/hanging.rs` |
 //! | an option | `cli/args.rs` |
 //! | the captures and their truth | `captures/lab/scenarios/`; `captures/README.md` says how |
 //!

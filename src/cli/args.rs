@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -33,6 +34,7 @@ Examples:
   whohungup show office.pcapng 17
   whohungup evidence office.pcapng 17 -o ticket.zip
   whohungup causes --error \"SSL peer shut down incorrectly\"
+  sudo whohungup live
   ssh host tcpdump -U -w - tcp port 443 | whohungup read -
 
 Exit status: 0 it ran, 1 with --exit-code and a fault found, 2 it could not do its whole job.";
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Sessions made ready for a ticket: reports and their packets, scrubbed, in a folder or a zip file
     Evidence(EvidenceArgs),
+    /// The same as it happens, on an interface of this host; takes the right to capture, and gives it up once the capture is open
+    Live(LiveArgs),
     /// The manual of causes; --error finds causes by an application's message
     Causes(CausesArgs),
     /// What can be captured on
@@ -140,6 +144,60 @@ pub(crate) struct EvidenceArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct LiveArgs {
+    /// The interface to capture on; any: all of them [default: that of the default route]
+    #[arg(long, short, value_name = "IF")]
+    pub(crate) interface: Option<String>,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = LiveFormat::Table)]
+    pub(crate) format: LiveFormat,
+    /// Append the same as NDJSON to this file; it is opened again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Print clean sessions too, instead of only counting them
+    #[arg(long, short)]
+    pub(crate) all: bool,
+    /// Print nothing on standard output
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) what: LiveCaptureArgs,
+    /// Keep all rights once the capture is open, instead of giving them up
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+    #[command(flatten)]
+    pub(crate) parties: Parties,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What is captured")]
+pub(crate) struct LiveCaptureArgs {
+    /// A capture filter (pcap-filter(7)) [default: TCP and ICMP, tagged or not]
+    #[arg(long, value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+    /// Bytes kept of each packet; a cut packet limits what can be said
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    pub(crate) snaplen: u32,
+    /// The kernel's buffer, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=2_047))]
+    pub(crate) buffer: u32,
+    /// Also what is not addressed to this host: on a mirror port
+    #[arg(long)]
+    pub(crate) promiscuous: bool,
+    /// End after this time: 90, 90s, 10m, 12h, 7d
+    #[arg(long, value_name = "TIME", value_parser = lasting)]
+    pub(crate) duration: Option<Duration>,
+    /// End after this many packets
+    #[arg(long, value_name = "PACKETS")]
+    pub(crate) count: Option<u64>,
+    /// Call a session stalled once its packets went unanswered and nothing was sent for this long
+    #[arg(long, value_name = "TIME", default_value = "130s", value_parser = lasting)]
+    pub(crate) stall: Duration,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CausesArgs {
     /// The cause, as tables and stories name it; without it, all are listed
     #[arg(conflicts_with = "error")]
@@ -154,12 +212,8 @@ pub(crate) struct CausesArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which sessions")]
 pub(crate) struct Selectors {
-    /// Only sessions of this client
-    #[arg(long, value_name = "IP[:PORT]")]
-    pub(crate) client: Option<Address>,
-    /// Only sessions with this server, by address or by the name asked for (*.example.com: every name below)
-    #[arg(long, value_name = "IP[:PORT]|NAME")]
-    pub(crate) server: Option<Server>,
+    #[command(flatten)]
+    pub(crate) parties: Parties,
     /// Only sessions that lived at this time or later: 14:03:02, '2026-11-20 14:03:02', 2026-11-20T14:03:02Z
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<When>,
@@ -169,32 +223,45 @@ pub(crate) struct Selectors {
     /// Only sessions alive at this time, or else the nearest one
     #[arg(long, value_name = "TIME", conflicts_with_all = ["from", "to"])]
     pub(crate) at: Option<When>,
+    /// Only sessions with a packet that fits this capture filter (pcap-filter(7))
+    #[arg(long, value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+}
+
+impl Selectors {
+    /// Whether some session may be left out.
+    pub(crate) fn any(&self) -> bool {
+        let Selectors { parties, from, to, at, filter } = self;
+        parties.any() || from.is_some() || to.is_some() || at.is_some() || filter.is_some()
+    }
+}
+
+/// Sessions by who took part, and by whose fault it was.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which sessions")]
+pub(crate) struct Parties {
+    /// Only sessions of this client
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub(crate) client: Option<Address>,
+    /// Only sessions with this server, by address or by the name asked for (*.example.com: every name below)
+    #[arg(long, value_name = "IP[:PORT]|NAME")]
+    pub(crate) server: Option<Server>,
     /// Only sessions with one of these faults, separated by commas
     #[arg(long, value_name = "FAULT", value_delimiter = ',')]
     pub(crate) only: Vec<Only>,
     /// Leave out sessions with these addresses, such as health checkers
     #[arg(long, value_name = "CIDR")]
     pub(crate) ignore: Vec<Cidr>,
-    /// Only sessions with a packet that fits this capture filter (pcap-filter(7))
-    #[arg(long, value_name = "BPF")]
-    pub(crate) filter: Option<String>,
     /// A port that TLS is spoken on, beside the usual ones
     #[arg(long, value_name = "PORT")]
     pub(crate) tls_port: Vec<u16>,
 }
 
-impl Selectors {
+impl Parties {
     /// Whether some session may be left out.
     pub(crate) fn any(&self) -> bool {
-        let Selectors { client, server, from, to, at, only, ignore, filter, tls_port: _ } = self;
-        client.is_some()
-            || server.is_some()
-            || from.is_some()
-            || to.is_some()
-            || at.is_some()
-            || !only.is_empty()
-            || !ignore.is_empty()
-            || filter.is_some()
+        let Parties { client, server, only, ignore, tls_port: _ } = self;
+        client.is_some() || server.is_some() || !only.is_empty() || !ignore.is_empty()
     }
 }
 
@@ -221,6 +288,14 @@ pub(crate) enum Format {
     Csv,
     /// For tickets
     Markdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LiveFormat {
+    /// For people, a line a session
+    Table,
+    /// One object a line
+    Ndjson,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -263,6 +338,21 @@ impl ValueEnum for Only {
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         Some(clap::builder::PossibleValue::new(self.0.name()))
     }
+}
+
+/// A time span as people type it: seconds, or a number with its unit.
+fn lasting(text: &str) -> Result<Duration, String> {
+    let error = || format!("'{text}' is no time; write 90s, 10m, 12h or 7d");
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(error()),
+    };
+    let number: u32 = number.parse().map_err(|_| error())?;
+    if number == 0 { Err(error()) } else { Ok(Duration::from_secs(u64::from(number) * seconds)) }
 }
 
 /// The definition, for completions and the man page.
@@ -310,7 +400,18 @@ mod tests {
         assert_eq!(meant(&["w", "--all", "a.pcap"]), "w read --all a.pcap");
         assert_eq!(meant(&["w", "-"]), "w read -");
         assert_eq!(meant(&["w", "show", "a.pcap"]), "w show a.pcap");
+        assert_eq!(meant(&["w", "live"]), "w live");
         assert_eq!(meant(&["w", "--help"]), "w --help");
         assert_eq!(meant(&["w"]), "w");
+    }
+
+    #[test]
+    fn reads_time_spans() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(lasting(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "0", "-1", "1.5h", "1w", "99999999999", "1 h"] {
+            assert!(lasting(text).is_err(), "{text}");
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
     let sessions = choose(args, &numbers, &mut feed, console)?;
     let context = named(feed.context(), kept.is_some(), args.anonymize);
     let limits = Limits { timeline_head: STORY_EVENTS, timeline_tail: STORY_EVENTS, ..limits };
-    let options = Options { limits, tls_ports: args.selectors.tls_port.clone() };
+    let options = Options { limits, tls_ports: args.selectors.parties.tls_port.clone(), ..Options::default() };
     let pseudonyms = args.anonymize.then(|| pseudonyms(args.key.as_deref())).transpose()?;
     let totals = feed.totals();
     let request = Request {

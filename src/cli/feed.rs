@@ -79,7 +79,7 @@ impl Feed {
             current: None,
             done: 0,
             link_types: Vec::new(),
-            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.tls_port.clone() }),
+            analyzer: Analyzer::new(Options { limits, tls_ports: selectors.parties.tls_port.clone(), ..Options::default() }),
             settling: Settling::default(),
             shown: HashSet::new(),
             news: VecDeque::new(),
@@ -295,16 +295,21 @@ impl Feed {
         if let Some(capture) = self.current.take() {
             self.done += capture.position();
             // What the capturing program lost, it says at the end of the file.
-            if capture.info().interfaces.iter().any(lost_packets) {
-                self.analyzer.note_kernel_drops();
+            let lost: u64 = capture.info().interfaces.iter().map(lost_packets).fold(0, u64::saturating_add);
+            if lost > 0 {
+                self.analyzer.note_kernel_drops(lost);
             }
         }
     }
 }
 
-fn lost_packets(interface: &InterfaceInfo) -> bool {
-    let counted = interface.statistics.and_then(|statistics| statistics.dropped_by_os.max(statistics.dropped_by_interface));
-    interface.dropped > 0 || counted > Some(0)
+/// Packets that the capturing program says it lost on an interface.
+fn lost_packets(interface: &InterfaceInfo) -> u64 {
+    let counted = interface.statistics.map_or(0, |statistics| {
+        statistics.dropped_by_os.unwrap_or_default().saturating_add(statistics.dropped_by_interface.unwrap_or_default())
+    });
+    // Packet by packet or in all: the same packets, counted in two places.
+    interface.dropped.max(counted)
 }
 
 pub(crate) fn is_stdin(path: &Path) -> bool {

@@ -5,6 +5,8 @@ mod causes;
 mod evidence;
 mod feed;
 mod interfaces;
+#[cfg(all(feature = "live", unix))]
+mod live;
 mod progress;
 mod read;
 mod select;
@@ -114,6 +116,10 @@ fn dispatch(command: Command, console: &mut Console<'_>) -> anyhow::Result<u8> {
         Command::Read(args) => read::read(&args, console),
         Command::Show(args) => show::show(&args, console),
         Command::Evidence(args) => evidence::evidence(&args, console),
+        #[cfg(all(feature = "live", unix))]
+        Command::Live(args) => live::live(&args, console),
+        #[cfg(not(all(feature = "live", unix)))]
+        Command::Live(_) => anyhow::bail!("live needs libpcap, and this build has none: it was made without the feature 'live'"),
         Command::Causes(args) => causes::causes(&args, console),
         Command::Interfaces(looks) => interfaces::interfaces(&looks, console),
         Command::Completions { shell } => {

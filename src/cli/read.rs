@@ -174,7 +174,7 @@ const FEW: usize = 4;
 /// What to type to see one of the sessions, without its number.
 fn show_command(args: &ReadArgs) -> String {
     let mut command = "whohungup show".to_owned();
-    for port in &args.selectors.tls_port {
+    for port in &args.selectors.parties.tls_port {
         command.push_str(&format!(" --tls-port {port}"));
     }
     for file in args.files.iter().take(FEW) {

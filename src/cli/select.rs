@@ -135,10 +135,10 @@ impl Selection {
             None => Ok(None),
         };
         Ok(Selection {
-            client: selectors.client,
-            server: selectors.server.clone(),
-            ignore: selectors.ignore.clone(),
-            only: selectors.only.iter().map(|only| only.0).collect(),
+            client: selectors.parties.client,
+            server: selectors.parties.server.clone(),
+            ignore: selectors.parties.ignore.clone(),
+            only: selectors.parties.only.iter().map(|only| only.0).collect(),
             from: resolve(selectors.from, "from")?,
             to: resolve(selectors.to, "to")?,
             at: resolve(selectors.at, "at")?,

@@ -149,6 +149,7 @@ pub fn summary(out: &mut Vec<u8>, tally: &Tally, totals: &Totals, problems: &[St
             icmp_errors: totals.icmp_errors,
             bad_checksums: totals.bad_checksums,
             duplicates: totals.duplicates,
+            kernel_drops: totals.kernel_drops,
             skipped: totals.skipped.iter().map(|(&why, &packets)| SkippedJson { reason: totals::skip(why), packets }).collect(),
             limits: totals.limits_reached.iter().copied().collect(),
         },
@@ -474,6 +475,7 @@ struct SummaryJson<'a> {
     icmp_errors: u64,
     bad_checksums: u64,
     duplicates: u64,
+    kernel_drops: u64,
     skipped: Vec<SkippedJson>,
     limits: BTreeMap<&'static str, u64>,
 }

@@ -294,6 +294,10 @@ pub(crate) fn facts(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     if totals.duplicates > 0 {
         facts.push(("duplicates", count(totals.duplicates, "packet captured twice, told once", "packets captured twice, told once")));
     }
+    if totals.kernel_drops > 0 {
+        let lost = count(totals.kernel_drops, "packet", "packets");
+        facts.push(("lost", format!("{lost} before the capture could hold them; what is said of sessions open then is less sure")));
+    }
     if !totals.limits_reached.is_empty() {
         let limits: Vec<String> = totals.limits_reached.iter().map(|(name, times)| format!("{name} ({})", grouped(*times))).collect();
         facts.push(("limits", format!("reached, so some sessions were read in part: {}", limits.join(" · "))));

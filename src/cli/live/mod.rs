@@ -1,0 +1,238 @@
+//! `live`: every session of an interface, as it ends.
+
+mod line;
+mod log;
+mod output;
+mod rights;
+mod signals;
+mod status;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use self::output::Output;
+use self::rights::Rights;
+use self::signals::Signals;
+use self::status::Status;
+use crate::analyze::{Analyzer, Options};
+use crate::base::{Limits, Span, printable};
+use crate::capture::{LiveCapture, LiveError, LiveOptions};
+use crate::cli::args::{LiveArgs, Selectors};
+use crate::cli::feed::quoted;
+use crate::cli::select::Selection;
+use crate::cli::{Console, INCOMPLETE, RAN};
+use crate::report::totals::Tally;
+use crate::report::{Class, Context};
+
+/// Frames looked at between two looks at anything else.
+const BATCH: u32 = 4_096;
+/// How long to wait for a frame before seeing to the rest.
+const WAIT: Duration = Duration::from_millis(100);
+/// Between two looks at the clock, the interface, and what the kernel lost.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Runs the command; the exit status.
+pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
+    let options = LiveOptions {
+        interface: args.interface.clone(),
+        filter: args.what.filter.clone(),
+        snaplen: args.what.snaplen,
+        buffer: args.what.buffer.saturating_mul(1 << 20),
+        promiscuous: args.what.promiscuous,
+    };
+    let signals = Signals::catch(args.log.is_some())?;
+    let capture = LiveCapture::open(&options).map_err(|error| match error {
+        LiveError::NotPermitted => anyhow::anyhow!("{error}: {}", how_to_be_permitted()),
+        error => error.into(),
+    })?;
+    let rights = Rights::plan(args.no_sandbox)?;
+    if let Some(file) = &args.log {
+        rights.prepare_file(file)?;
+    }
+    let given_up = rights.give_up(args.log.as_deref().into_iter())?;
+    console.complain(&format!("capturing on {}; {given_up}", printable(capture.interface(), 60)));
+    Watch::new(args, capture, signals, console)?.run(args, console)
+}
+
+/// What to type, for whoever may not capture.
+fn how_to_be_permitted() -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "whohungup".into());
+    let program = quoted(&program);
+    format!("run it with sudo, or let everybody who may run it capture: sudo setcap cap_net_raw=ep {program}")
+}
+
+/// A capture being watched.
+struct Watch {
+    capture: LiveCapture,
+    signals: Signals,
+    analyzer: Analyzer,
+    selection: Selection,
+    all: bool,
+    tally: Tally,
+    output: Output,
+    status: Status,
+    /// The interface's state as last told.
+    up: bool,
+    /// Whoever read standard output has gone.
+    unread: bool,
+    problems: Vec<String>,
+}
+
+impl Watch {
+    fn new(args: &LiveArgs, mut capture: LiveCapture, signals: Signals, console: &mut Console<'_>) -> anyhow::Result<Watch> {
+        let context = Context { files: vec![capture.interface().to_owned()], clock: args.looks.clock() };
+        let selectors = Selectors { parties: args.parties.clone(), ..Selectors::default() };
+        let selection = Selection::new(&selectors, capture.settled(), &context.clock).map_err(anyhow::Error::msg)?;
+        let options = Options {
+            // What spoke TLS later cannot be waited for.
+            limits: Limits { candidates: 0, ..Limits::default() },
+            tls_ports: args.parties.tls_port.clone(),
+            patience: Some(Span::from_millis(i64::try_from(args.what.stall.as_millis()).unwrap_or(i64::MAX))),
+        };
+        Ok(Watch {
+            status: Status::new(console.watched, capture.interface()),
+            output: Output::open(args, context, capture.link(), console)?,
+            capture,
+            signals,
+            analyzer: Analyzer::new(options),
+            selection,
+            all: args.all,
+            tally: Tally::default(),
+            up: true,
+            unread: false,
+            problems: Vec::new(),
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how long it runs is not the capture's time")]
+    fn run(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
+        let end = args.what.duration.map(|duration| Instant::now() + duration);
+        let mut round = Instant::now();
+        let result = loop {
+            let more = match self.batch(args.what.count) {
+                Ok(more) => more,
+                Err(error) => break Err(error),
+            };
+            if let Err(error) = self.deliver(console) {
+                break Ok(Some(error));
+            }
+            let now = Instant::now();
+            if now.duration_since(round) >= ROUND {
+                round = now;
+                if let Err(error) = self.round(now, console) {
+                    break Ok(Some(error));
+                }
+            }
+            let enough = args.what.count.is_some_and(|count| self.capture.frames() >= count) || end.is_some_and(|end| now >= end);
+            if enough || self.signals.stop() {
+                break Ok(None);
+            }
+            if !more {
+                self.capture.wait(end.map_or(WAIT, |end| WAIT.min(end.duration_since(now))));
+            }
+        };
+        self.status.clear(console);
+        match result {
+            Ok(None) => {}
+            Ok(Some(error)) => self.failed_to_write(&error, console),
+            Err(error) => self.problem(error.to_string(), console),
+        }
+        self.finish(args, console)
+    }
+
+    /// Takes in the frames that wait, not too many. Whether there may be more.
+    fn batch(&mut self, count: Option<u64>) -> Result<bool, LiveError> {
+        for _ in 0..BATCH {
+            if count.is_some_and(|count| self.capture.frames() >= count) {
+                return Ok(false);
+            }
+            let Some(frame) = self.capture.next_frame()? else {
+                let settled = self.capture.settled();
+                self.analyzer.tick(settled);
+                return Ok(false);
+            };
+            self.analyzer.push(&frame);
+        }
+        Ok(true)
+    }
+
+    /// Prints what has been judged.
+    fn deliver(&mut self, console: &mut Console<'_>) -> io::Result<()> {
+        while let Some(finished) = self.analyzer.take_one() {
+            if !self.selection.fits(&finished.session, &finished.verdict) {
+                continue;
+            }
+            self.tally.add(&finished.verdict);
+            if self.all || Class::of(&finished.verdict) != Class::Clean {
+                self.status.clear(console);
+                self.output.session(&finished, console)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is seen to now and then.
+    fn round(&mut self, now: Instant, console: &mut Console<'_>) -> io::Result<()> {
+        if let Some(step) = self.capture.clock_set() {
+            let way = if step > Span::ZERO { "ahead" } else { "back" };
+            let seconds = step.secs().abs();
+            self.say(&format!("the system's clock was set {way} by {seconds:.1} s; times go on by the clock as it was"), console);
+        }
+        self.note_losses(console);
+        let up = self.capture.is_up().unwrap_or(true);
+        if up != self.up {
+            self.up = up;
+            let what = if up { "is up again: capturing goes on" } else { "is down: nothing is captured until it is up again" };
+            let name = printable(self.capture.interface(), 60);
+            self.say(&format!("{name} {what}"), console);
+        }
+        if self.signals.reopen() {
+            self.output.reopen_log(console);
+        }
+        if self.output.is_unread() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.status.show(now, self.capture.frames(), self.analyzer.connections(), &self.tally, self.analyzer.totals(), console);
+        Ok(())
+    }
+
+    fn note_losses(&mut self, console: &mut Console<'_>) {
+        let lost = self.capture.lost();
+        if lost > 0 {
+            self.analyzer.note_kernel_drops(lost);
+            let packets = crate::report::text::count(lost, "packet was", "packets were");
+            self.say(&format!("{packets} lost before they could be captured; gaps of ours are blamed on nobody"), console);
+        }
+    }
+
+    fn say(&mut self, what: &str, console: &mut Console<'_>) {
+        self.status.clear(console);
+        console.complain(what);
+    }
+
+    fn problem(&mut self, what: String, console: &mut Console<'_>) {
+        console.complain(&what);
+        self.problems.push(what);
+    }
+
+    fn failed_to_write(&mut self, error: &io::Error, console: &mut Console<'_>) {
+        self.unread = true;
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            console.complain("whoever read the output has gone: that is the end");
+        } else {
+            self.problem(format!("cannot write the output: {error}"), console);
+        }
+    }
+
+    /// Judges what is still open, and prints the totals.
+    fn finish(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
+        self.note_losses(console);
+        self.analyzer.finish();
+        if self.unread {
+            self.output.give_up_printing();
+        }
+        self.deliver(console)?;
+        self.output.end(args, &self.tally, self.analyzer.totals(), &self.problems, console)?;
+        Ok(if self.problems.is_empty() && self.output.is_complete() { RAN } else { INCOMPLETE })
+    }
+}
