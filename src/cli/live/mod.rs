@@ -28,6 +28,8 @@ use crate::report::{Class, Context};
 const BATCH: u32 = 4_096;
 /// How long to wait for a frame before seeing to the rest.
 const WAIT: Duration = Duration::from_millis(100);
+/// How long frames are still taken in after an end was asked for: what was seen until then may wait in the kernel.
+const LAST: Duration = Duration::from_millis(300);
 /// Between two looks at the clock, the interface, and what the kernel lost.
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -106,7 +108,8 @@ impl Watch {
 
     #[expect(clippy::disallowed_methods, reason = "how long it runs is not the capture's time")]
     fn run(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
-        let end = args.what.duration.map(|duration| Instant::now() + duration);
+        let mut end = args.what.duration.map(|duration| Instant::now() + duration);
+        let mut ending = false;
         let mut round = Instant::now();
         let result = loop {
             let more = match self.batch(args.what.count) {
@@ -123,12 +126,16 @@ impl Watch {
                     break Ok(Some(error));
                 }
             }
-            let enough = args.what.count.is_some_and(|count| self.capture.frames() >= count) || end.is_some_and(|end| now >= end);
-            if enough || self.signals.stop() {
+            let enough = args.what.count.is_some_and(|count| self.capture.frames() >= count);
+            if enough || end.is_some_and(|end| now >= end) {
                 break Ok(None);
             }
+            if !ending && self.signals.stop() {
+                ending = true;
+                end = Some(end.map_or(now + LAST, |end| end.min(now + LAST)));
+            }
             if !more {
-                self.capture.wait(end.map_or(WAIT, |end| WAIT.min(end.duration_since(now))));
+                self.capture.wait(end.map_or(WAIT, |end| WAIT.min(end.saturating_duration_since(now))));
             }
         };
         self.status.clear(console);

@@ -1,0 +1,259 @@
+//! `live`, for real: in network namespaces, with real peers. Takes root; skipped with a printed reason where that is missing.
+#![cfg(all(feature = "live", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "it stands outside the program")]
+
+mod lab;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use lab::{CLIENT, Lab, wait_until};
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn a_session_is_told_while_the_capture_goes_on_and_the_totals_at_its_end() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live(&[]);
+    assert!(live.err().contains("capturing on va;"), "the interface of the default route: {}", live.err());
+    lab.ask("polite", 1);
+    live.prints("RST by server  server-reset: ");
+    let line = live.out();
+    assert!(line.contains(&format!("{CLIENT}:")) && line.contains(" → api.example.com  "), "{line}");
+    assert!(live.child.try_wait().unwrap().is_none());
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    assert!(live.out().contains("\n1 TLS session: 1 ended badly."), "{}", live.out());
+}
+
+#[test]
+fn clean_sessions_are_only_counted() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("polite");
+    let mut live = lab.live(&["--format", "ndjson"]);
+    lab.ask("polite", 5);
+    assert_eq!(live.ends_by(Signal::SIGINT), 0);
+    let told = objects(&live.out());
+    let types: Vec<&str> = told.iter().filter_map(|object| object["type"].as_str()).collect();
+    assert_eq!(types, ["capture", "summary"]);
+    assert_eq!((told[1]["clean"].as_u64(), told[1]["flagged"].as_u64()), (Some(5), Some(0)));
+    assert_eq!(told[1]["kernel_drops"], 0);
+}
+
+#[test]
+fn all_rights_are_gone_once_the_capture_is_open() {
+    let Some(lab) = Lab::build() else { return };
+    let live = lab.live(&[]);
+    assert!(live.err().contains("rights given up: now nobody, without capabilities, "), "{}", live.err());
+    assert_eq!(live.status("Uid"), "65534 65534 65534 65534");
+    assert_eq!(live.status("Gid"), "65534 65534 65534 65534");
+    assert_eq!(live.status("Groups"), "65534");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(live.status(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(live.status("NoNewPrivs"), "1");
+    let kept = lab.live(&["--no-sandbox"]);
+    assert!(kept.err().contains("all rights are kept (--no-sandbox)"), "{}", kept.err());
+    assert_eq!(kept.status("Uid"), "0 0 0 0");
+}
+
+#[test]
+fn files_belong_to_who_invoked_sudo_and_so_does_the_program() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(lab) = Lab::build() else { return };
+    let log = lab.path("log");
+    let mut command = lab.on("a", "env");
+    command.args(["SUDO_UID=1234", "SUDO_GID=1235", env!("CARGO_BIN_EXE_whohungup")]);
+    let live = lab.start(command, &["--log", log.to_str().unwrap()]);
+    live.complains("now user 1234");
+    wait_until("the log", || read(&log).contains("\"capture\""));
+    let metadata = std::fs::metadata(&log).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (1234, 1235));
+    assert_eq!(live.status("Uid"), "1234 1234 1234 1234");
+    assert_eq!(live.status("Gid"), "1235 1235 1235 1235");
+}
+
+#[test]
+fn what_was_there_before_is_not_given_away() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(lab) = Lab::build() else { return };
+    let (target, link) = (lab.path("target"), lab.path("link"));
+    std::fs::write(&target, "").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let mut live = lab.start(lab.on("a", env!("CARGO_BIN_EXE_whohungup")), &["--log", link.to_str().unwrap()]);
+    assert_eq!(live.ends(), 2);
+    assert!(live.err().contains("cannot open ") && live.err().contains("Permission denied"), "{}", live.err());
+    assert_eq!(std::fs::metadata(&target).unwrap().uid(), 0);
+}
+
+#[test]
+fn who_may_not_capture_is_told_what_to_type() {
+    let Some(lab) = Lab::build() else { return };
+    // The build may lie where others may not look.
+    let program = lab.path("whohungup");
+    std::fs::copy(env!("CARGO_BIN_EXE_whohungup"), &program).unwrap();
+    let as_nobody = || {
+        let mut command = lab.on("a", "setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
+        command
+    };
+    let mut refused = lab.start(as_nobody(), &[]);
+    assert_eq!(refused.ends(), 2);
+    let expected = format!("sudo setcap cap_net_raw=ep {}\n", program.display());
+    assert!(refused.err().starts_with("whohungup: no permission to capture: run it with sudo, or "), "{}", refused.err());
+    assert!(refused.err().ends_with(&expected), "{}", refused.err());
+    assert_eq!(refused.err().lines().count(), 1);
+    // That helps.
+    assert!(Command::new("setcap").arg("cap_net_raw=ep").arg(&program).status().unwrap().success());
+    let live = lab.start(as_nobody(), &[]);
+    live.complains("capturing on va; rights given up: without capabilities");
+    assert_eq!((live.status("CapPrm"), live.status("CapEff")), ("0000000000000000".to_owned(), "0000000000000000".to_owned()));
+}
+
+#[test]
+fn the_log_is_appended_to_and_follows_its_name() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("cut");
+    let log = lab.path("log");
+    let mut live = lab.live(&["--log", log.to_str().unwrap(), "--quiet"]);
+    lab.ask("polite", 1);
+    wait_until("a session in the log", || read(&log).contains("\"session\""));
+    let old = lab.path("log.1");
+    std::fs::rename(&log, &old).unwrap();
+    live.signal(Signal::SIGHUP);
+    wait_until("a new log", || read(&log).contains("\"capture\""));
+    lab.ask("polite", 1);
+    wait_until("a session in the new log", || read(&log).contains("\"type\":\"session\""));
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let types =
+        |path: &Path| -> Vec<String> { objects(&read(path)).iter().map(|object| object["type"].as_str().unwrap().to_owned()).collect() };
+    assert_eq!(types(&old), ["capture", "session"]);
+    assert_eq!(types(&log), ["capture", "session", "summary"]);
+    assert_eq!(live.out(), "");
+}
+
+#[test]
+fn a_stall_is_told_on_a_quiet_interface() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("polite");
+    let live = lab.live(&["--stall", "4s"]);
+    let mut client = lab.stay();
+    // The server's host answers no more: nothing but the client's packets is to be seen, in longer and longer intervals.
+    lab.ip("b", "route add blackhole 10.77.0.1/32");
+    client.go_on();
+    live.prints("  stall");
+    assert!(!live.out().contains("  client, ") && !live.out().contains("  server, "), "a silence has no culprit: {}", live.out());
+}
+
+#[test]
+fn an_interface_that_goes_down_comes_back_and_one_that_is_removed_does_not() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live(&["-i", "va"]);
+    lab.ip("a", "link set va down");
+    live.complains("va is down: nothing is captured until it is up again");
+    lab.ip("a", "link set va up");
+    live.complains("va is up again");
+    lab.ip("a", "route add default via 10.77.0.2");
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    lab.ip("a", "link del va");
+    assert_eq!(live.ends(), 2);
+    assert!(live.err().contains("va is gone: it was removed"), "{}", live.err());
+    assert!(live.out().contains("1 TLS session: 1 ended badly."), "{}", live.out());
+}
+
+#[test]
+fn any_outlives_its_interfaces() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live(&["-i", "any", "--format", "ndjson"]);
+    lab.ip("a", "link add extra type veth peer name extrb");
+    lab.ip("a", "link set extra up");
+    lab.ip("a", "link del extra");
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    assert_eq!(objects(&live.out())[0]["link_types"][0], 276, "with interface and direction");
+}
+
+#[test]
+fn a_reader_that_goes_is_noticed_without_a_session() {
+    let Some(lab) = Lab::build() else { return };
+    let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));
+    let mut child = command.arg("live").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none());
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.ends_with("whohungup: whoever read the output has gone: that is the end\n"), "{err}");
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_capture_goes_on() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let disk = lab.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs"]).arg(&disk).status().unwrap();
+    assert!(mount.success());
+    let unmount = Unmount(&disk);
+    let (log, ballast) = (disk.join("log"), disk.join("ballast"));
+    let mut live = lab.live(&["--log", log.to_str().unwrap()]);
+    assert_eq!(std::fs::write(&ballast, vec![0; 128 * 1024]).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    lab.ask("polite", 4);
+    live.complains("No space left on device");
+    std::fs::remove_file(&ballast).unwrap();
+    lab.ask("polite", 1);
+    live.complains("again; ");
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    assert_eq!(live.out().matches("server-reset").count(), 5, "what is printed is whole");
+    let logged = objects(&read(&log));
+    assert_eq!(logged.last().unwrap()["type"], "summary", "and no line of the log is cut");
+    drop(unmount);
+}
+
+struct Unmount<'p>(&'p Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn it_ends_by_itself_when_asked_to() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("polite");
+    let mut timed = lab.live(&["--duration", "1s"]);
+    assert_eq!(timed.ends(), 0);
+    let mut counted = lab.live(&["--count", "10", "--format", "ndjson"]);
+    lab.ask("polite", 3);
+    assert_eq!(counted.ends(), 0);
+    assert_eq!(objects(&counted.out()).last().unwrap()["frames"], 10);
+}
+
+#[test]
+fn what_cannot_be_captured_on_is_one_line() {
+    let Some(lab) = Lab::build() else { return };
+    for (arguments, line) in [
+        (&["-i", "nope"][..], "whohungup: there is no interface 'nope'; 'whohungup interfaces' lists them\n"),
+        (&["--filter", "tcp prot 443"][..], "whohungup: filter 'tcp prot 443' on va: can't parse filter expression: syntax error\n"),
+    ] {
+        let mut live = lab.start(lab.on("a", env!("CARGO_BIN_EXE_whohungup")), arguments);
+        assert_eq!(live.ends(), 2);
+        assert_eq!((live.err().as_str(), live.out().as_str()), (line, ""));
+    }
+}

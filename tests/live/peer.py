@@ -1,0 +1,65 @@
+# A TLS server or client that ends its sessions in a chosen way: peer.py server MODE CERTIFICATE PORT | peer.py client MODE ADDRESS PORT TIMES
+import os
+import socket
+import ssl
+import struct
+import sys
+import time
+
+
+def abort(tls):
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(tls.detach())
+
+
+def serve(mode, certificate, port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listener = socket.create_server(("0.0.0.0", port), backlog=200)
+    print("ready", flush=True)
+    while True:
+        try:
+            tls = context.wrap_socket(listener.accept()[0], server_side=True)
+            if mode == "hang":
+                time.sleep(600)
+            tls.recv(1000)
+            if mode == "reset":
+                abort(tls)
+                continue
+            if mode == "cut":
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 100)
+                os.close(tls.detach())
+                continue
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            tls.unwrap().close()
+        except OSError as error:
+            print(error, file=sys.stderr)
+
+
+def ask(mode, address, port, times):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    for _ in range(times):
+        try:
+            tls = context.wrap_socket(socket.create_connection((address, port), 5), server_hostname="api.example.com")
+            if mode == "abort":
+                tls.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                time.sleep(0.1)
+                abort(tls)
+                continue
+            if mode == "stay":
+                print("established", flush=True)
+                sys.stdin.readline()
+            tls.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            while tls.recv(4096):
+                pass
+            tls.unwrap().close()
+        except OSError as error:
+            print(error, file=sys.stderr)
+
+
+if sys.argv[1] == "server":
+    serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+else:
+    ask(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
