@@ -1,16 +1,16 @@
 //! A session in one line, for people who watch.
 
-use crate::analyze::Finished;
 use crate::base::printable;
+use crate::diagnose::Verdict;
 use crate::report::text::Paint;
 use crate::report::{Context, blame, end_of, how, sni};
+use crate::session::Session;
 
 /// Room for the longest word on whose fault it was, and how sure that is.
 const BLAME: usize = 17;
 
 /// `2026-11-20 14:03:02.114  server, likely  10.0.0.12:51544 → api.example.com  RST by server  server-reset: the server …`
-pub(super) fn line(finished: &Finished, context: &Context, paint: Paint) -> String {
-    let (session, verdict) = (&finished.session, &finished.verdict);
+pub(super) fn line(session: &Session, verdict: &Verdict, context: &Context, paint: Paint) -> String {
     let at = end_of(session).time;
     let when = format!("{} {}", context.clock.date(at), context.clock.time_of_day_millis(at));
     let blame = format!("{:BLAME$}", blame(verdict.fault, verdict.fault_confidence));
@@ -34,8 +34,8 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn shown((session, verdict): (crate::session::Session, crate::diagnose::Verdict)) -> String {
-        line(&Finished { session: session.into(), verdict }, &sample::context(), Paint::default())
+    fn shown((session, verdict): (Session, Verdict)) -> String {
+        line(&session, &verdict, &sample::context(), Paint::default())
     }
 
     #[test]

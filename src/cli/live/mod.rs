@@ -7,6 +7,7 @@ mod rights;
 mod signals;
 mod status;
 
+use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,17 @@ use self::output::Output;
 use self::rights::Rights;
 use self::signals::Signals;
 use self::status::Status;
-use crate::analyze::{Analyzer, Options};
+use crate::analyze::{Analyzer, Finished, Options};
 use crate::base::{Limits, Span, printable};
 use crate::capture::{LiveCapture, LiveError, LiveOptions};
 use crate::cli::args::{LiveArgs, Selectors};
 use crate::cli::feed::quoted;
 use crate::cli::select::Selection;
 use crate::cli::{Console, INCOMPLETE, RAN};
+use crate::diagnose::{News, Revision, Verdict};
 use crate::report::totals::Tally;
 use crate::report::{Class, Context};
+use crate::session::Session;
 
 /// Frames looked at between two looks at anything else.
 const BATCH: u32 = 4_096;
@@ -71,6 +74,8 @@ struct Watch {
     selection: Selection,
     all: bool,
     tally: Tally,
+    /// Sessions that fit the selection and whose verdict may still change. No more than are kept for that.
+    told: HashSet<u64>,
     output: Output,
     status: Status,
     /// The interface's state as last told.
@@ -100,6 +105,7 @@ impl Watch {
             selection,
             all: args.all,
             tally: Tally::default(),
+            told: HashSet::new(),
             up: true,
             unread: false,
             problems: Vec::new(),
@@ -163,19 +169,55 @@ impl Watch {
         Ok(true)
     }
 
-    /// Prints what has been judged.
+    /// Prints what has been judged, and what later packets changed about it.
     fn deliver(&mut self, console: &mut Console<'_>) -> io::Result<()> {
-        while let Some(finished) = self.analyzer.take_one() {
-            if !self.selection.fits(&finished.session, &finished.verdict) {
-                continue;
-            }
-            self.tally.add(&finished.verdict);
-            if self.all || Class::of(&finished.verdict) != Class::Clean {
-                self.status.clear(console);
-                self.output.session(&finished, console)?;
+        while let Some(Finished { session, verdict, id, open, .. }) = self.analyzer.take_one() {
+            self.session(&session, &verdict, open.then_some(id), console)?;
+        }
+        if !self.analyzer.has_news() {
+            return Ok(());
+        }
+        for news in self.analyzer.take_news() {
+            match news {
+                News::Revision(revision) if self.told.contains(&revision.id) => self.revision(&revision, console)?,
+                // Only now it may be one that was asked for.
+                News::Revision(revision) => self.session(&revision.session, &revision.verdict, Some(revision.id), console)?,
+                News::Settled(id) => _ = self.told.remove(&id),
             }
         }
         Ok(())
+    }
+
+    /// A session has ended. `id`: by that it may be revised.
+    fn session(&mut self, session: &Session, verdict: &Verdict, id: Option<u64>, console: &mut Console<'_>) -> io::Result<()> {
+        if !self.selection.fits(session, verdict) {
+            return Ok(());
+        }
+        self.told.extend(id);
+        self.tally.add(verdict);
+        if !self.is_listed(verdict) {
+            return Ok(());
+        }
+        self.status.clear(console);
+        self.output.session(session, verdict, console)
+    }
+
+    fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
+        let Revision { session, verdict, was, .. } = revision;
+        self.tally.revise(was, verdict);
+        if self.is_listed(was) {
+            self.status.clear(console);
+            self.output.revision(revision, console)
+        } else if self.is_listed(verdict) {
+            self.status.clear(console);
+            self.output.session(session, verdict, console)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_listed(&self, verdict: &Verdict) -> bool {
+        self.all || Class::of(verdict) != Class::Clean
     }
 
     /// What is seen to now and then.

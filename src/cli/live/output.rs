@@ -5,15 +5,17 @@ use std::path::Path;
 
 use super::line::line;
 use super::log::{Log, Written};
-use crate::analyze::{Finished, Totals};
+use crate::analyze::Totals;
 use crate::base::{LinkType, printable};
 use crate::cli::Console;
 use crate::cli::args::{LiveArgs, LiveFormat};
+use crate::diagnose::{Revision, Verdict};
 use crate::report::Context;
 use crate::report::json::{self, Opening};
 use crate::report::table::{self, Overview};
 use crate::report::text::{Paint, count};
 use crate::report::totals::Tally;
+use crate::session::Session;
 
 /// What is printed on standard output.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,12 +65,23 @@ impl Output {
     }
 
     /// A session has ended.
-    pub(super) fn session(&mut self, finished: &Finished, console: &mut Console<'_>) -> io::Result<()> {
-        if self.printed == Printed::Lines {
-            writeln!(console.out, "{}", line(finished, &self.context, self.paint))?;
-            console.out.flush()?;
+    pub(super) fn session(&mut self, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
+        self.line("", session, verdict, console)?;
+        self.object(|buffer, output| json::session(buffer, &output.context, session, verdict), console)
+    }
+
+    /// Later packets changed what was said of a session.
+    pub(super) fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
+        self.line("revised: ", &revision.session, &revision.verdict, console)?;
+        self.object(|buffer, output| json::revision(buffer, &output.context, revision), console)
+    }
+
+    fn line(&mut self, before: &str, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
+        if self.printed != Printed::Lines {
+            return Ok(());
         }
-        self.object(|buffer, output| json::session(buffer, &output.context, &finished.session, &finished.verdict), console)
+        writeln!(console.out, "{before}{}", line(session, verdict, &self.context, self.paint))?;
+        console.out.flush()
     }
 
     /// The totals.
