@@ -56,7 +56,15 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
-        evidence.push(Citation { at: root.at, from: root.side, session: None, fact, what: tell::act(root, session) });
+        let here = matches!(&root.what, ActKind::Rst(rst) if rst.from_here);
+        let from_here = if here { "; it left the host captured on, with a TTL that no router has touched: that host sent it" } else { "" };
+        evidence.push(Citation {
+            at: root.at,
+            from: root.side,
+            session: None,
+            fact,
+            what: format!("{}{from_here}", tell::act(root, session)),
+        });
     }
     for citation in reading.evidence {
         if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {
@@ -144,7 +152,12 @@ fn confidence(session: &Session) -> (Confidence, Confidence) {
         by = Confidence::Possible;
     }
     if let Some(ActKind::Rst(rst)) = session.root().map(|root| &root.what) {
-        by = by.min(if rst.fits_sender() { Confidence::Certain } else { Confidence::Possible });
+        by = match () {
+            // Who sent it was seen, whatever it was.
+            () if rst.from_here && session.closing.crossed.is_none() => Confidence::Certain,
+            () if rst.fits_sender() => by,
+            () => by.min(Confidence::Possible),
+        };
     }
     if session.ending == Ending::Stall {
         by = by.min(Confidence::Likely);

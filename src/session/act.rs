@@ -107,6 +107,10 @@ pub struct Rst {
     pub seq_offset: i32,
     /// Time since the newest segment of the peer before it.
     pub after_peer: Option<Span>,
+    /// It left the host that captured, with a TTL that no router has touched and that its sender's other packets have too: that host sent it.
+    pub from_here: bool,
+    /// It came in from the network, though its sender's other packets leave the host that captured: that host did not send it.
+    pub came_in: bool,
 }
 
 /// Kinds of RST (RFC 9293 section 3.5.2; Linux `tcp_send_active_reset` and `tcp_v4_send_reset`).

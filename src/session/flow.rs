@@ -10,6 +10,8 @@ use crate::tcp::{Connection, Heard, RstSeen};
 
 /// RSTs kept per connection: a forger sends a few, a kernel one per late segment.
 const RSTS_KEPT: usize = 6;
+/// What hosts set the TTL or hop limit of what they send to: a packet that has one of these has passed no router.
+const UNHOPPED: [u8; 3] = [64, 128, 255];
 /// ICMP errors kept per connection.
 const ICMP_KEPT: usize = 4;
 /// Holes kept per direction.
@@ -285,6 +287,10 @@ impl Flow {
             stepping: false,
             seq_offset: seen.seq_offset,
             after_peer: silent.map(|last| segment.at.time.since(last.time)).filter(|span| *span >= Span::ZERO),
+            from_here: segment.outgoing == Some(true)
+                && UNHOPPED.contains(&segment.ttl)
+                && sender.ttl().is_none_or(|(usual, _)| usual == segment.ttl),
+            came_in: segment.outgoing == Some(false) && sender.local() == Some(true),
         }
     }
 }

@@ -148,6 +148,9 @@ impl Rst {
         {
             signs.push(format!("its TTL is {} where {packets} other packets of that side have {usual}", self.ttl));
         }
+        if self.came_in {
+            signs.push("it came in from the network, though that side is the host captured on".to_owned());
+        }
         if self.other_mac {
             signs.push("it comes from another MAC address than that side's other packets".to_owned());
         }

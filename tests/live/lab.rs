@@ -135,7 +135,13 @@ impl Lab {
     /// Starts the program on host `a`, and waits until it captures.
     #[track_caller]
     pub fn live(&self, arguments: &[&str]) -> Live {
-        let live = self.start(self.on("a", env!("CARGO_BIN_EXE_whohungup")), arguments);
+        self.live_on("a", arguments)
+    }
+
+    /// The same on either host.
+    #[track_caller]
+    pub fn live_on(&self, host: &str, arguments: &[&str]) -> Live {
+        let live = self.start(self.on(host, env!("CARGO_BIN_EXE_whohungup")), arguments);
         live.complains("capturing on ");
         live
     }

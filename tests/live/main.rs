@@ -188,6 +188,38 @@ fn any_outlives_its_interfaces() {
 }
 
 #[test]
+fn what_left_the_host_captured_on_was_sent_by_it() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    for (host, interface, here) in [("b", "vb", true), ("b", "any", true), ("a", "va", false), ("a", "any", false)] {
+        let mut live = lab.live_on(host, &["-i", interface, "--format", "ndjson"]);
+        lab.ask("polite", 1);
+        live.prints("\"server-reset\"");
+        live.ends_by(Signal::SIGTERM);
+        let session = objects(&live.out()).into_iter().find(|object| object["type"] == "session").unwrap();
+        assert_eq!(session["confidence"]["closed_by"], "certain", "{host} {interface}");
+        let said = session["evidence"].to_string();
+        assert_eq!(said.contains("it left the host captured on, with a TTL that no router has touched: that host sent it"), here, "{said}");
+        let forged = session["alternatives"].to_string().contains("injected-reset");
+        let ruled_out = session["ruled_out"].to_string().contains("\"proxy\"");
+        assert_eq!((forged, ruled_out), (!here, here), "{host} {interface}");
+    }
+}
+
+#[test]
+fn a_refusal_by_the_host_captured_on_is_its_own() {
+    let Some(lab) = Lab::build() else { return };
+    for (host, fault) in [("b", "server"), ("a", "undetermined")] {
+        let mut live = lab.live_on(host, &["--format", "ndjson"]);
+        lab.ask("polite", 1);
+        live.prints("\"connection-refused\"");
+        live.ends_by(Signal::SIGTERM);
+        let session = objects(&live.out()).into_iter().find(|object| object["type"] == "session").unwrap();
+        assert_eq!(session["fault"], fault);
+    }
+}
+
+#[test]
 fn a_reader_that_goes_is_noticed_without_a_session() {
     let Some(lab) = Lab::build() else { return };
     let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));

@@ -87,6 +87,8 @@ fn refusal(at: At) -> Rst {
         stepping: false,
         seq_offset: 0,
         after_peer: None,
+        from_here: false,
+        came_in: false,
     }
 }
 

@@ -56,6 +56,7 @@
 
 use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Phase, Session};
@@ -132,19 +133,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             format!("{} of the server's data were not acknowledged by it", tell::bytes(rst.peer_unacked)),
         ));
     }
-    Some(
-        reading
-            .or(
-                Fault::Proxy,
-                "injected-reset",
-                "a box that copies TTL, window and timestamps cannot be told apart from here",
-                tell::capture_at(session, Side::Server),
-            )
-            .advise(format!(
-                "Look into the log of the client ({}) at {}: a crash, a kill, a limit or a deadline.",
-                session.ends.client,
-                tell::clock(rst.at)
-            ))
-            .advise("If its log knows nothing of it, capture there at the same time: a RST that does not leave it came from between."),
-    )
+    reading = reading.advise(format!(
+        "Look into the log of the client ({}) at {}: a crash, a kill, a limit or a deadline.",
+        session.ends.client,
+        tell::clock(rst.at)
+    ));
+    Some(common::unless_forged(reading, session, rst))
 }

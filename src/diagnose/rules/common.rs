@@ -354,6 +354,21 @@ pub fn client_left(session: &Session, root: &Act, how: &str) -> Reading {
     .advise(format!("Ask at the client ({}): a timeout, a user, or a scanner?", session.ends.client))
 }
 
+/// What fits a RST of the side it names, and what else it can have been: unless it was seen to leave that side's host.
+pub fn unless_forged(reading: Reading, session: &Session, rst: &Rst) -> Reading {
+    if rst.from_here {
+        return reading.rule_out(Fault::Proxy, "the RST was captured as it left the host that it names");
+    }
+    reading
+        .or(
+            Fault::Proxy,
+            "injected-reset",
+            "a box that copies TTL, window and timestamps cannot be told apart from here",
+            tell::capture_at(session, Side::Server),
+        )
+        .advise("If its log knows nothing of it, capture there at the same time: a RST that does not leave it came from between.")
+}
+
 /// A RST that may not have been sent by the side it names.
 pub fn doubt(mut reading: Reading, session: &Session, rst: &Rst, misfits: &[String]) -> Reading {
     let side = session.root_side().unwrap_or(Side::Server);

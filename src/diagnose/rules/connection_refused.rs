@@ -81,6 +81,9 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     if let Some(served) = context.beside.served.filter(|served| served.ttl == rst.ttl) {
         return Some(gone(session, rst, syn, took, &served));
     }
+    if rst.from_here {
+        return Some(refused_here(session, rst, syn));
+    }
     Some(
         Reading::new(
             Fault::Undetermined,
@@ -104,6 +107,24 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
         ))
         .advise("Compare the RST's TTL and delay with those of a connection to the same host that works: a nearer sender is a firewall."),
     )
+}
+
+/// Captured on the server's host, as it left: that host refuses.
+fn refused_here(session: &Session, rst: &Rst, syn: At) -> Reading {
+    Reading::new(
+        Fault::Server,
+        Confidence::Likely,
+        Impact::SessionFailed,
+        "the connection was refused by the server's own host: nothing listens there, or its own firewall says so",
+    )
+    .cite(tell::saw(syn, Side::Client, "SYN"))
+    .cite(tell::saw(rst.at, Side::Server, format!("RST in answer to the SYN, TTL {}", rst.ttl)))
+    .rule_out(Fault::Client, "it asked, and was refused")
+    .rule_out(Fault::Proxy, "the RST was captured as it left the server's host")
+    .advise(format!(
+        "Look whether the service runs and listens: ss -ltn 'sport = :{}' on {}.",
+        session.ends.server.port, session.ends.server.ip
+    ))
 }
 
 /// The same port served other connections, over as many hops as the refusal came: it is the host that refuses.

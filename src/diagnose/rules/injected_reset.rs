@@ -87,6 +87,9 @@ pub static RULE: Rule = Rule {
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
+    if rst.from_here {
+        return None;
+    }
     let mut signs = rst.misfits();
     // New data in sequence from the same side more than a round trip after "its" RST: that side knew nothing of it.
     let alive = rst.outlived_by.filter(|at| {

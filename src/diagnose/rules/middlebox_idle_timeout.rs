@@ -86,7 +86,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         return None;
     }
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
-    let trigger = rst.trigger.filter(|_| rst.from_nowhere())?;
+    let trigger = rst.trigger.filter(|_| rst.from_nowhere() && !rst.from_here)?;
     let quiet = session.silence_before(trigger).filter(|quiet| *quiet >= Span::from_secs(2))?;
     let misfits = rst.misfits();
     let second = !misfits.is_empty();

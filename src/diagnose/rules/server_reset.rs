@@ -61,6 +61,7 @@
 
 use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Phase, Session};
@@ -105,26 +106,28 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let idle = quiet.is_some_and(|quiet| quiet >= Span::from_millis(1_800)) && !owed;
     if idle {
         // An endpoint resets an idle connection only if its application aborts it; a box with an idle timer does so as a matter of course.
-        return Some(
-            Reading::new(
-                Fault::Undetermined,
-                Confidence::Possible,
-                Impact::Unknown,
-                format!(
-                    "a reset in the server's name came after {} of silence with nothing outstanding",
-                    quiet.map_or(String::new(), tell::span)
-                ),
-            )
-            .cite(tell::last_data(session, Side::Server))
-            .or(Fault::Server, "server-reset", "its application aborted the connection", "the server's log")
-            .or(
+        let reading = Reading::new(
+            Fault::Undetermined,
+            Confidence::Possible,
+            Impact::Unknown,
+            format!(
+                "a reset in the server's name came after {} of silence with nothing outstanding",
+                quiet.map_or(String::new(), tell::span)
+            ),
+        )
+        .cite(tell::last_data(session, Side::Server))
+        .or(Fault::Server, "server-reset", "its application aborted the connection", "the server's log");
+        let reading = if rst.from_here {
+            reading.rule_out(Fault::Proxy, "the RST was captured as it left the server's host")
+        } else {
+            reading.or(
                 Fault::Proxy,
                 "middlebox-idle-timeout",
                 "a load balancer or firewall with an idle timer that resets both ends",
                 tell::capture_at(session, Side::Server),
             )
-            .advise("See whether other sessions end after the same silence: a timer then, on a box or on the server."),
-        );
+        };
+        return Some(reading.advise("See whether other sessions end after the same silence: a timer then, on a box or on the server."));
     }
     let mut reading = Reading::new(
         Fault::Server,
@@ -146,19 +149,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             format!("{} of the client's data were not acknowledged by it", tell::bytes(rst.peer_unacked)),
         ));
     }
-    Some(
-        reading
-            .or(
-                Fault::Proxy,
-                "injected-reset",
-                "a box that copies TTL, window and timestamps cannot be told apart from here",
-                tell::capture_at(session, Side::Server),
-            )
-            .advise(format!(
-                "Look into the log of the server ({}) at {}: a crash, a kill, a limit or a deadline.",
-                session.ends.server,
-                tell::clock(rst.at)
-            ))
-            .advise("If its log knows nothing of it, capture there at the same time: a RST that does not leave it came from between."),
-    )
+    reading = reading.advise(format!(
+        "Look into the log of the server ({}) at {}: a crash, a kill, a limit or a deadline.",
+        session.ends.server,
+        tell::clock(rst.at)
+    ));
+    Some(common::unless_forged(reading, session, rst))
 }

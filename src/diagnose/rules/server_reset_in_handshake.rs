@@ -107,13 +107,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     )
     .cite(tell::client_hello(session));
     if fits {
-        return Some(
-            reading
-                .rule_out(Fault::Client, "it was waiting for the server's answer")
-                .or(Fault::Proxy, "injected-reset", "a box that copies the server's TTL, window and timestamps cannot be told apart from here", tell::capture_at(session, Side::Server))
-                .advise(format!("Look into the log of the server at {} at {}.", session.ends.server, tell::clock(rst.at)))
-                .advise("If the server's log knows nothing of it, capture there at the same time: a RST that does not leave it came from between."),
-        );
+        let reading = reading.rule_out(Fault::Client, "it was waiting for the server's answer").advise(format!(
+            "Look into the log of the server at {} at {}.",
+            session.ends.server,
+            tell::clock(rst.at)
+        ));
+        return Some(common::unless_forged(reading, session, rst));
     }
     Some(
         common::doubt(reading, session, rst, &misfits)

@@ -59,7 +59,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{ActKind, Ending, Session};
+use crate::session::{ActKind, Ending, Rst, Session};
 
 /// The cause that is given where no other fits.
 pub static RULE: Rule = Rule {
@@ -103,9 +103,32 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
         reading.fault = Fault::None;
         return reading;
     }
+    if let Some((side, ActKind::Rst(rst))) = side.zip(session.root().map(|root| &root.what)).filter(|_| session.ending == Ending::Rst)
+        && rst.from_here
+        && rst.from_nowhere()
+    {
+        return lost_here(side, rst);
+    }
     if let Some(ActKind::Rst(rst)) = session.root().map(|root| &root.what) {
         let misfits = rst.misfits();
         return common::doubt(reading, session, rst, &misfits);
     }
     reading.advise(tell::capture_at(session, Side::Server))
+}
+
+/// The capturing host itself answers for a socket that it does not have (any more).
+fn lost_here(side: Side, rst: &Rst) -> Reading {
+    Reading::new(
+        Fault::from(side),
+        Confidence::Likely,
+        Impact::SessionFailed,
+        format!("the {side}'s own host answered with a RST as if there were no such connection, which nobody had closed"),
+    )
+    .cite(rst.trigger.and_then(|trigger| tell::saw(trigger, side.peer(), "the segment that it answers")))
+    .rule_out(Fault::Proxy, "the RST was captured as it left the host that it names")
+    .rule_out(Fault::from(side.peer()), "it only used a connection that nobody had closed")
+    .advise(format!(
+        "Look on the {side}'s host at {}: a firewall rule that rejects with a RST, a restart of its network, an address that moved.",
+        tell::clock(rst.at)
+    ))
 }
