@@ -162,6 +162,10 @@ pub(crate) struct LiveArgs {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) what: LiveCaptureArgs,
+    /// Serve counts for Prometheus at http://ADDR:PORT/metrics; without an address, to this host only
+    #[cfg(all(feature = "live", unix))]
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    pub(crate) metrics: Option<crate::cli::live::metrics::Address>,
     /// Keep all rights once the capture is open, instead of giving them up
     #[arg(long)]
     pub(crate) no_sandbox: bool,

@@ -220,6 +220,30 @@ fn a_refusal_by_the_host_captured_on_is_its_own() {
 }
 
 #[test]
+fn metrics_are_served_to_this_host_and_count_what_is_told() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let live = lab.live(&["--metrics", "9108"]);
+    lab.ask("polite", 2);
+    live.prints("server-reset");
+    // The test is not on that host.
+    let scrape = || {
+        let mut command = lab.on("a", "python3");
+        command.args(["-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9108/metrics', timeout=5).read().decode())"]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let expected = "whohungup_sessions_total{ending=\"rst\",fault=\"server\",server=\"api.example.com\"} 2\n";
+    wait_until("both sessions in the metrics", || scrape().contains(expected));
+    assert!(scrape().contains("\nwhohungup_lost_packets_total 0\n"));
+    let mut from_afar = lab.on("b", "python3");
+    from_afar.args(["-c", "import socket; socket.create_connection(('10.77.0.1', 9108), 2)"]);
+    assert!(!from_afar.stderr(Stdio::null()).status().unwrap().success());
+    let mut taken = lab.start(lab.on("a", env!("CARGO_BIN_EXE_whohungup")), &["--metrics", "9108"]);
+    assert_eq!(taken.ends(), 2);
+    assert!(taken.err().starts_with("whohungup: cannot serve metrics at 127.0.0.1:9108: Address already in use"), "{}", taken.err());
+}
+
+#[test]
 fn a_reader_that_goes_is_noticed_without_a_session() {
     let Some(lab) = Lab::build() else { return };
     let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));

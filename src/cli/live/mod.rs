@@ -2,6 +2,7 @@
 
 mod line;
 mod log;
+pub(crate) mod metrics;
 mod output;
 mod rights;
 mod signals;
@@ -11,12 +12,13 @@ use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
+use self::metrics::{Gauges, Metrics};
 use self::output::Output;
 use self::rights::Rights;
 use self::signals::Signals;
 use self::status::Status;
 use crate::analyze::{Analyzer, Finished, Options};
-use crate::base::{Limits, Span, printable};
+use crate::base::{Limits, Span, Time, printable};
 use crate::capture::{LiveCapture, LiveError, LiveOptions};
 use crate::cli::args::{LiveArgs, Selectors};
 use crate::cli::feed::quoted;
@@ -50,13 +52,18 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
         LiveError::NotPermitted => anyhow::anyhow!("{error}: {}", how_to_be_permitted()),
         error => error.into(),
     })?;
+    let listener = args.metrics.map(Metrics::bind).transpose()?;
     let rights = Rights::plan(args.no_sandbox)?;
     if let Some(file) = &args.log {
         rights.prepare_file(file)?;
     }
     let given_up = rights.give_up(args.log.as_deref().into_iter())?;
     console.complain(&format!("capturing on {}; {given_up}", printable(capture.interface(), 60)));
-    Watch::new(args, capture, signals, console)?.run(args, console)
+    let mut metrics = Metrics::new();
+    if let Some(listener) = listener {
+        metrics.serve(listener)?;
+    }
+    Watch::new(args, capture, signals, metrics, console)?.run(args, console)
 }
 
 /// What to type, for whoever may not capture.
@@ -77,6 +84,9 @@ struct Watch {
     /// Sessions that fit the selection and whose verdict may still change. No more than are kept for that.
     told: HashSet<u64>,
     output: Output,
+    metrics: Metrics,
+    /// How long after its capture the newest frame was looked at.
+    lag: Span,
     status: Status,
     /// The interface's state as last told.
     up: bool,
@@ -86,7 +96,13 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(args: &LiveArgs, mut capture: LiveCapture, signals: Signals, console: &mut Console<'_>) -> anyhow::Result<Watch> {
+    fn new(
+        args: &LiveArgs,
+        mut capture: LiveCapture,
+        signals: Signals,
+        metrics: Metrics,
+        console: &mut Console<'_>,
+    ) -> anyhow::Result<Watch> {
         let context = Context { files: vec![capture.interface().to_owned()], clock: args.looks.clock() };
         let selectors = Selectors { parties: args.parties.clone(), ..Selectors::default() };
         let selection = Selection::new(&selectors, capture.settled(), &context.clock).map_err(anyhow::Error::msg)?;
@@ -101,6 +117,8 @@ impl Watch {
             output: Output::open(args, context, capture.link(), console)?,
             capture,
             signals,
+            metrics,
+            lag: Span::ZERO,
             analyzer: Analyzer::new(options),
             selection,
             all: args.all,
@@ -155,6 +173,7 @@ impl Watch {
 
     /// Takes in the frames that wait, not too many. Whether there may be more.
     fn batch(&mut self, count: Option<u64>) -> Result<bool, LiveError> {
+        let mut newest = Time::default();
         for _ in 0..BATCH {
             if count.is_some_and(|count| self.capture.frames() >= count) {
                 return Ok(false);
@@ -162,10 +181,13 @@ impl Watch {
             let Some(frame) = self.capture.next_frame()? else {
                 let settled = self.capture.settled();
                 self.analyzer.tick(settled);
+                self.lag = Span::ZERO;
                 return Ok(false);
             };
+            newest = frame.at.time;
             self.analyzer.push(&frame);
         }
+        self.lag = self.capture.age(newest);
         Ok(true)
     }
 
@@ -195,6 +217,7 @@ impl Watch {
         }
         self.told.extend(id);
         self.tally.add(verdict);
+        self.metrics.session(session, verdict);
         if !self.is_listed(verdict) {
             return Ok(());
         }
@@ -205,6 +228,7 @@ impl Watch {
     fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
         let Revision { session, verdict, was, .. } = revision;
         self.tally.revise(was, verdict);
+        self.metrics.revision();
         if self.is_listed(was) {
             self.status.clear(console);
             self.output.revision(revision, console)
@@ -241,6 +265,14 @@ impl Watch {
         if self.output.is_unread() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        self.metrics.refresh(&Gauges {
+            packets: self.capture.frames(),
+            lost: self.analyzer.totals().kernel_drops,
+            connections: self.analyzer.connections(),
+            lag: self.lag.secs(),
+            missing: self.output.missing(),
+            limits: self.analyzer.limits_reached(),
+        });
         self.status.show(now, self.capture.frames(), self.analyzer.connections(), &self.tally, self.analyzer.totals(), console);
         Ok(())
     }
@@ -282,6 +314,6 @@ impl Watch {
         }
         self.deliver(console)?;
         self.output.end(args, &self.tally, self.analyzer.totals(), &self.problems, console)?;
-        Ok(if self.problems.is_empty() && self.output.is_complete() { RAN } else { INCOMPLETE })
+        Ok(if self.problems.is_empty() && self.output.missing() == 0 { RAN } else { INCOMPLETE })
     }
 }

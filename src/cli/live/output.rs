@@ -142,9 +142,9 @@ impl Output {
         append(log, &buffer, console);
     }
 
-    /// Whether every line found its place in the log.
-    pub(super) fn is_complete(&self) -> bool {
-        self.log.as_ref().is_none_or(|log| log.missing() == 0)
+    /// Lines that could not be written to the log and have not been made up for.
+    pub(super) fn missing(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::missing)
     }
 
     /// Nothing more is printed: nobody reads it.
