@@ -11,6 +11,7 @@
 //!   cli         one file per command: read, show, evidence, live, causes, interfaces; arguments, selection, progress
 //!     │
 //!   evidence    a session made ready for a ticket: its frames taken out, scrubbed, annotated, judged again, bundled with reports
+//!     │
 //!   report      one file per format: table, story, json, csv, markdown; the manual; what applications log
 //!     │
 //!   analyze     the pipeline: push(frame), tick(now), finish() in; judged sessions out; flow table, clock, budget

@@ -162,6 +162,15 @@ pub(crate) struct LiveArgs {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) what: LiveCaptureArgs,
+    /// Save the packets of each flagged session in this folder, as an annotated pcapng with application data zeroed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Memory for packets that may become evidence, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536), requires = "evidence")]
+    pub(crate) evidence_memory: u32,
+    /// Disk for evidence, in MiB; beyond it the oldest is deleted
+    #[arg(long, value_name = "MIB", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..), requires = "evidence")]
+    pub(crate) evidence_disk: u32,
     /// Serve counts for Prometheus at http://ADDR:PORT/metrics; without an address, to this host only
     #[cfg(all(feature = "live", unix))]
     #[arg(long, value_name = "[ADDR:]PORT")]

@@ -244,6 +244,52 @@ fn metrics_are_served_to_this_host_and_count_what_is_told() {
 }
 
 #[test]
+fn evidence_of_a_flagged_session_says_the_same_by_itself() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("cut");
+    let folder = lab.path("evidence");
+    let mut live = lab.live(&["--evidence", folder.to_str().unwrap(), "--format", "ndjson"]);
+    lab.ask("polite", 15);
+    wait_until("all sessions", || live.out().matches("\"type\":\"session\"").count() == 15);
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let expected = format!("whohungup: evidence of 10 sessions is in {}, of 5 more none was kept", folder.display());
+    assert!(live.err().contains(&expected), "{}", live.err());
+    let told: Vec<Value> = objects(&live.out()).into_iter().filter(|object| object["type"] == "session").collect();
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 10);
+    assert_eq!(std::fs::metadata(&folder).unwrap().uid(), 65534);
+    for file in files {
+        assert_eq!(std::fs::metadata(&file).unwrap().uid(), 65534);
+        let output = Command::new(env!("CARGO_BIN_EXE_whohungup")).args(["read", "--format", "ndjson"]).arg(&file).output().unwrap();
+        let again = objects(&String::from_utf8(output.stdout).unwrap()).into_iter().find(|object| object["type"] == "session").unwrap();
+        let before = told.iter().find(|session| session["client"] == again["client"]).unwrap();
+        for field in ["ending", "closed_by", "close_notify", "fault", "cause", "phase", "bytes", "tls"] {
+            assert_eq!(again[field], before[field], "{field} of {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn old_evidence_makes_room_for_new() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let folder = lab.path("evidence");
+    std::fs::create_dir(&folder).unwrap();
+    assert!(Command::new("chown").arg("65534:65534").arg(&folder).status().unwrap().success());
+    let old = folder.join("20200101T000000.000Z-server-reset-old.example-10.0.0.1-1.pcapng");
+    let foreign = folder.join("notes.txt");
+    std::fs::write(&old, vec![0; (1 << 20) - 100]).unwrap();
+    std::fs::write(&foreign, "mine").unwrap();
+    let live = lab.live(&["--evidence", folder.to_str().unwrap(), "--evidence-disk", "1"]);
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    wait_until("the old file to go", || !old.exists());
+    let left: Vec<String> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.len() == 2 && foreign.exists(), "{left:?}");
+}
+
+#[test]
 fn a_reader_that_goes_is_noticed_without_a_session() {
     let Some(lab) = Lab::build() else { return };
     let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));

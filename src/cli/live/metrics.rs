@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::evidence::Counts;
 use crate::base::printable;
 use crate::diagnose::Verdict;
 use crate::report::sni;
@@ -48,6 +49,8 @@ pub(super) struct Gauges {
     pub lag: f64,
     /// Lines missing in the log.
     pub missing: u64,
+    /// Evidence kept and not kept, where it is kept at all.
+    pub evidence: Option<Counts>,
     /// Limits, and how often each was reached.
     pub limits: Vec<(&'static str, u64)>,
 }
@@ -151,6 +154,16 @@ impl Metrics {
         metric("lost_packets_total", "counter", "Packets lost before they could be captured.", &one(gauges.lost as f64));
         metric("lag_seconds", "gauge", "From the capture of the newest packet to its analysis.", &one(gauges.lag));
         metric("log_lines_missing", "gauge", "Lines that could not be written to the log.", &one(gauges.missing as f64));
+        if let Some(Counts { kept, not_kept, crowded_out }) = gauges.evidence {
+            metric("evidence_kept_total", "counter", "Sessions whose packets were saved.", &one(kept as f64));
+            metric("evidence_not_kept_total", "counter", "Flagged sessions whose packets were not.", &one(not_kept as f64));
+            metric(
+                "evidence_crowded_out_total",
+                "counter",
+                "Connections whose packets went early for lack of memory.",
+                &one(crowded_out as f64),
+            );
+        }
         let limits: Vec<(String, f64)> =
             gauges.limits.iter().map(|(name, times)| (format!("{{limit=\"{}\"}}", label(name)), *times as f64)).collect();
         metric("limits_reached_total", "counter", "How often a memory bound was reached.", &limits);

@@ -1,5 +1,6 @@
 //! `live`: every session of an interface, as it ends.
 
+mod evidence;
 mod line;
 mod log;
 pub(crate) mod metrics;
@@ -10,8 +11,10 @@ mod status;
 
 use std::collections::HashSet;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use self::evidence::Evidence;
 use self::metrics::{Gauges, Metrics};
 use self::output::Output;
 use self::rights::Rights;
@@ -57,7 +60,11 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
     if let Some(file) = &args.log {
         rights.prepare_file(file)?;
     }
-    let given_up = rights.give_up(args.log.as_deref().into_iter())?;
+    if let Some(folder) = &args.evidence {
+        rights.prepare_folder(folder)?;
+    }
+    let writable: Vec<PathBuf> = args.log.as_deref().map(rights::folder).into_iter().chain(args.evidence.clone()).collect();
+    let given_up = rights.give_up(&writable)?;
     console.complain(&format!("capturing on {}; {given_up}", printable(capture.interface(), 60)));
     let mut metrics = Metrics::new();
     if let Some(listener) = listener {
@@ -78,6 +85,8 @@ struct Watch {
     capture: LiveCapture,
     signals: Signals,
     analyzer: Analyzer,
+    options: Options,
+    evidence: Option<Evidence>,
     selection: Selection,
     all: bool,
     tally: Tally,
@@ -114,12 +123,14 @@ impl Watch {
         };
         Ok(Watch {
             status: Status::new(console.watched, capture.interface()),
-            output: Output::open(args, context, capture.link(), console)?,
+            output: Output::open(args, context.clone(), capture.link(), console)?,
             capture,
             signals,
             metrics,
             lag: Span::ZERO,
-            analyzer: Analyzer::new(options),
+            analyzer: Analyzer::new(options.clone()),
+            evidence: args.evidence.as_deref().map(|folder| Evidence::open(folder, args, context.clone())).transpose()?,
+            options,
             selection,
             all: args.all,
             tally: Tally::default(),
@@ -185,7 +196,10 @@ impl Watch {
                 return Ok(false);
             };
             newest = frame.at.time;
-            self.analyzer.push(&frame);
+            let belongs = self.analyzer.push(&frame);
+            if let (Some(evidence), Some(belongs)) = (&mut self.evidence, belongs) {
+                evidence.push(&frame, belongs, &self.analyzer);
+            }
         }
         self.lag = self.capture.age(newest);
         Ok(true)
@@ -193,7 +207,13 @@ impl Watch {
 
     /// Prints what has been judged, and what later packets changed about it.
     fn deliver(&mut self, console: &mut Console<'_>) -> io::Result<()> {
-        while let Some(Finished { session, verdict, id, open, .. }) = self.analyzer.take_one() {
+        while let Some(finished) = self.analyzer.take_one() {
+            if let Some(evidence) = &mut self.evidence
+                && let Some(said) = evidence.finished(&finished, self.selection.fits(&finished.session, &finished.verdict), &self.options)
+            {
+                self.say(&said, console);
+            }
+            let Finished { session, verdict, id, open, .. } = finished;
             self.session(&session, &verdict, open.then_some(id), console)?;
         }
         if !self.analyzer.has_news() {
@@ -272,6 +292,7 @@ impl Watch {
             lag: self.lag.secs(),
             missing: self.output.missing(),
             limits: self.analyzer.limits_reached(),
+            evidence: self.evidence.as_ref().map(Evidence::counts),
         });
         self.status.show(now, self.capture.frames(), self.analyzer.connections(), &self.tally, self.analyzer.totals(), console);
         Ok(())
@@ -313,6 +334,9 @@ impl Watch {
             self.output.give_up_printing();
         }
         self.deliver(console)?;
+        if let Some(said) = self.evidence.as_ref().and_then(Evidence::told) {
+            console.complain(&said);
+        }
         self.output.end(args, &self.tally, self.analyzer.totals(), &self.problems, console)?;
         Ok(if self.problems.is_empty() && self.output.missing() == 0 { RAN } else { INCOMPLETE })
     }
