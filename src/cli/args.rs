@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Causes(CausesArgs),
     /// What can be captured on
     Interfaces(Looks),
+    /// For live alone: answers which process holds a socket
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(hide = true)]
+    ProcessNames,
     /// Completions for a shell
     #[command(hide = true)]
     Completions {
@@ -175,6 +179,9 @@ pub(crate) struct LiveArgs {
     #[cfg(all(feature = "live", unix))]
     #[arg(long, value_name = "[ADDR:]PORT")]
     pub(crate) metrics: Option<crate::cli::live::metrics::Address>,
+    /// Leave out the names of local processes
+    #[arg(long)]
+    pub(crate) no_process: bool,
     /// Keep all rights once the capture is open, instead of giving them up
     #[arg(long)]
     pub(crate) no_sandbox: bool,

@@ -120,6 +120,8 @@ fn dispatch(command: Command, console: &mut Console<'_>) -> anyhow::Result<u8> {
         Command::Live(args) => live::live(&args, console),
         #[cfg(not(all(feature = "live", unix)))]
         Command::Live(_) => anyhow::bail!("live needs libpcap, and this build has none: it was made without the feature 'live'"),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::ProcessNames => live::process::answer_questions(&mut *console.out).map(|()| RAN),
         Command::Causes(args) => causes::causes(&args, console),
         Command::Interfaces(looks) => interfaces::interfaces(&looks, console),
         Command::Completions { shell } => {

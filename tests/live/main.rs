@@ -290,6 +290,65 @@ fn old_evidence_makes_room_for_new() {
 }
 
 #[test]
+fn the_documented_logrotate_and_systemd_set_up_works() {
+    let Some(lab) = Lab::build() else { return };
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let logs = lab.path("logs");
+    std::fs::create_dir(&logs).unwrap();
+    assert!(Command::new("chown").arg("65534:65534").arg(&logs).status().unwrap().success());
+    let (log, program) = (logs.join("sessions.ndjson"), lab.path("whohungup"));
+    std::fs::copy(env!("CARGO_BIN_EXE_whohungup"), &program).unwrap();
+    // As systemd starts it: as a user, with one ambient capability.
+    let mut command = lab.on("a", "setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw"]).arg(&program);
+    let live = lab.start(command, &["-i", "any", "--quiet", "--log", log.to_str().unwrap()]);
+    live.complains("capturing on any; rights given up: without capabilities");
+    assert_eq!((live.status("CapPrm"), live.status("CapAmb")), ("0000000000000000".to_owned(), "0000000000000000".to_owned()));
+    wait_until("the log", || read(&log).contains("\"capture\""));
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        eprintln!("skipped: rotating takes the program logrotate");
+        return;
+    }
+    let group = if read(Path::new("/etc/group")).contains("\nnogroup:") { "nogroup" } else { "nobody" };
+    let snippet = read(&docs.join("whohungup-live.logrotate"))
+        .replace("/var/log/whohungup/sessions.ndjson", log.to_str().unwrap())
+        .replace("whohungup whohungup", &format!("nobody {group}"))
+        .replace("systemctl kill --signal=HUP whohungup-live.service", &format!("kill -HUP {}", live.child.id()));
+    let config = lab.path("logrotate.conf");
+    std::fs::write(&config, snippet).unwrap();
+    let rotated = Command::new("logrotate").args(["-f", "-s"]).arg(lab.path("state")).arg(&config).output().unwrap();
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    wait_until("a new log", || read(&log).contains("\"capture\""));
+    assert!(read(&logs.join("sessions.ndjson.1")).contains("\"capture\""));
+}
+
+#[test]
+fn processes_of_this_host_are_named_even_those_of_others() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live_on("b", &["--format", "ndjson"]);
+    assert!(live.err().contains("a helper process that sees no packet may look into processes"), "{}", live.err());
+    let helper = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", live.child.id())).unwrap();
+    let helper = read(Path::new(&format!("/proc/{}/status", helper.trim())));
+    let field = |name: &str| helper.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE.
+    assert_eq!(
+        (field("CapPrm:"), field("CapBnd:"), field("NoNewPrivs:")),
+        ("0000000000080004".into(), "0000000000000000".into(), "1".into())
+    );
+    assert!(field("Uid:").starts_with("65534"));
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let session = objects(&live.out()).into_iter().find(|object| object["type"] == "session").unwrap();
+    assert_eq!((&session["process"]["client"], &session["process"]["server"]["name"]), (&Value::Null, &Value::from("python3")));
+    let without = lab.live_on("b", &["--format", "ndjson", "--no-process"]);
+    lab.ask("polite", 1);
+    without.prints("server-reset");
+    assert!(!without.out().contains("\"process\""));
+}
+
+#[test]
 fn a_reader_that_goes_is_noticed_without_a_session() {
     let Some(lab) = Lab::build() else { return };
     let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));

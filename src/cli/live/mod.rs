@@ -5,8 +5,15 @@ mod line;
 mod log;
 pub(crate) mod metrics;
 mod output;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_process.rs"]
+mod process;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
 mod rights;
 mod signals;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod status;
 
 use std::collections::HashSet;
@@ -17,6 +24,7 @@ use std::time::{Duration, Instant};
 use self::evidence::Evidence;
 use self::metrics::{Gauges, Metrics};
 use self::output::Output;
+use self::process::{Helper, Processes};
 use self::rights::Rights;
 use self::signals::Signals;
 use self::status::Status;
@@ -56,6 +64,8 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
         error => error.into(),
     })?;
     let listener = args.metrics.map(Metrics::bind).transpose()?;
+    // It looks into processes with rights that are given up here.
+    let helper = if args.no_process { None } else { Helper::start().ok() };
     let rights = Rights::plan(args.no_sandbox)?;
     if let Some(file) = &args.log {
         rights.prepare_file(file)?;
@@ -65,12 +75,14 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
     }
     let writable: Vec<PathBuf> = args.log.as_deref().map(rights::folder).into_iter().chain(args.evidence.clone()).collect();
     let given_up = rights.give_up(&writable)?;
-    console.complain(&format!("capturing on {}; {given_up}", printable(capture.interface(), 60)));
+    let names = if helper.is_some() { "; a helper process that sees no packet may look into processes, for their names" } else { "" };
+    console.complain(&format!("capturing on {}; {given_up}{names}", printable(capture.interface(), 60)));
+    let processes = helper.map(Processes::of_helper);
     let mut metrics = Metrics::new();
     if let Some(listener) = listener {
         metrics.serve(listener)?;
     }
-    Watch::new(args, capture, signals, metrics, console)?.run(args, console)
+    Watch::new(args, capture, signals, metrics, processes, console)?.run(args, console)
 }
 
 /// What to type, for whoever may not capture.
@@ -94,6 +106,7 @@ struct Watch {
     told: HashSet<u64>,
     output: Output,
     metrics: Metrics,
+    processes: Option<Processes>,
     /// How long after its capture the newest frame was looked at.
     lag: Span,
     status: Status,
@@ -110,6 +123,7 @@ impl Watch {
         mut capture: LiveCapture,
         signals: Signals,
         metrics: Metrics,
+        processes: Option<Processes>,
         console: &mut Console<'_>,
     ) -> anyhow::Result<Watch> {
         let context = Context { files: vec![capture.interface().to_owned()], clock: args.looks.clock() };
@@ -127,6 +141,7 @@ impl Watch {
             capture,
             signals,
             metrics,
+            processes,
             lag: Span::ZERO,
             analyzer: Analyzer::new(options.clone()),
             evidence: args.evidence.as_deref().map(|folder| Evidence::open(folder, args, context.clone())).transpose()?,
@@ -153,6 +168,9 @@ impl Watch {
             };
             if let Err(error) = self.deliver(console) {
                 break Ok(Some(error));
+            }
+            if let Some(processes) = &mut self.processes {
+                processes.exchange();
             }
             let now = Instant::now();
             if now.duration_since(round) >= ROUND {
@@ -197,8 +215,12 @@ impl Watch {
             };
             newest = frame.at.time;
             let belongs = self.analyzer.push(&frame);
-            if let (Some(evidence), Some(belongs)) = (&mut self.evidence, belongs) {
+            let Some(belongs) = belongs else { continue };
+            if let Some(evidence) = &mut self.evidence {
                 evidence.push(&frame, belongs, &self.analyzer);
+            }
+            if let Some(processes) = &mut self.processes {
+                processes.push(belongs.connection, &frame);
             }
         }
         self.lag = self.capture.age(newest);
@@ -241,8 +263,13 @@ impl Watch {
         if !self.is_listed(verdict) {
             return Ok(());
         }
+        self.print(session, verdict, console)
+    }
+
+    fn print(&mut self, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
         self.status.clear(console);
-        self.output.session(session, verdict, console)
+        let process = self.processes.as_ref().and_then(|processes| processes.of(session));
+        self.output.session(session, verdict, process.as_ref(), console)
     }
 
     fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
@@ -251,10 +278,10 @@ impl Watch {
         self.metrics.revision();
         if self.is_listed(was) {
             self.status.clear(console);
-            self.output.revision(revision, console)
+            let process = self.processes.as_ref().and_then(|processes| processes.of(session));
+            self.output.revision(revision, process.as_ref(), console)
         } else if self.is_listed(verdict) {
-            self.status.clear(console);
-            self.output.session(session, verdict, console)
+            self.print(session, verdict, console)
         } else {
             Ok(())
         }
@@ -278,6 +305,9 @@ impl Watch {
             let what = if up { "is up again: capturing goes on" } else { "is down: nothing is captured until it is up again" };
             let name = printable(self.capture.interface(), 60);
             self.say(&format!("{name} {what}"), console);
+        }
+        if let Some(processes) = &mut self.processes {
+            processes.look_around();
         }
         if self.signals.reopen() {
             self.output.reopen_log(console);

@@ -166,6 +166,28 @@ fn drop_capabilities() -> anyhow::Result<&'static str> {
     Ok("without root")
 }
 
+/// For the helper that looks into processes: becomes who the program becomes, and keeps two capabilities, where it has them, and no others.
+#[cfg(target_os = "linux")]
+pub(super) fn keep_looking_only() -> anyhow::Result<()> {
+    use caps::{CapSet, Capability};
+
+    let have = caps::read(None, CapSet::Permitted)?;
+    let keep: caps::CapsHashSet =
+        [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH].into_iter().filter(|capability| have.contains(capability)).collect();
+    let Rights { user, .. } = Rights::plan(false)?;
+    bar_capabilities();
+    if let Some(user) = &user {
+        nix::sys::prctl::set_keepcaps(true)?;
+        become_user(user)?;
+    }
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &caps::CapsHashSet::new())?;
+    caps::set(None, CapSet::Permitted, &keep)?;
+    caps::set(None, CapSet::Effective, &keep)?;
+    Ok(nix::sys::prctl::set_no_new_privs()?)
+}
+
 /// Confines the program with Landlock: it may write below `folders`, look at what is needed for counting losses, and touch nothing else.
 #[cfg(target_os = "linux")]
 fn confine(folders: &[PathBuf]) -> anyhow::Result<String> {
