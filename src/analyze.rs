@@ -29,6 +29,8 @@ const TLS_PORTS: [u16; 26] = [
 const LINGER: Span = Span::from_secs(3);
 /// … unless this many wait: then the oldest has waited long enough. What is held of them must not grow with the rate of connections.
 const LINGERING: usize = 1_024;
+/// Addresses and ports remembered because they spoke TLS.
+const SERVERS: usize = 65_536;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
 const SYN_PATIENCE: Span = Span::from_secs(130);
 
@@ -331,12 +333,16 @@ impl Analyzer {
     /// Brings the counts that are kept elsewhere up to date.
     fn count(&mut self) {
         self.totals.tcp_connections = u64::from(self.streams.count());
-        self.totals.limits_reached.clear();
+        self.totals.limits_reached = self.limits_reached();
+    }
+
+    /// Bounds that have been reached, and how often.
+    pub fn limits_reached(&self) -> Vec<(&'static str, u64)> {
         let reached = [
             ("connections followed at once", self.evicted),
             ("connections kept to see whether their server speaks TLS", self.dropped_candidates),
         ];
-        self.totals.limits_reached.extend(reached.into_iter().filter(|(_, times)| *times > 0));
+        reached.into_iter().filter(|(_, times)| *times > 0).collect()
     }
 
     #[inline]
@@ -472,7 +478,8 @@ impl Analyzer {
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
         if speaks_tls {
             // A port on which TLS came only behind a request for it is not a TLS port: it speaks both.
-            if session.tls.seen && session.tls.client_hello_at.is_some() && session.prelude.is_none() {
+            let alone = session.tls.client_hello_at.is_some() && session.prelude.is_none();
+            if session.tls.seen && alone && self.servers.len() < SERVERS {
                 self.servers.insert(session.ends.server);
             }
             self.emit(session);

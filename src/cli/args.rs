@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Causes(CausesArgs),
     /// What can be captured on
     Interfaces(Looks),
+    /// For live alone: answers which process holds a socket
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(hide = true)]
+    ProcessNames,
     /// Completions for a shell
     #[command(hide = true)]
     Completions {
@@ -113,34 +117,6 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct LiveArgs {
-    /// The interface to capture on; any: all of them [default: that of the default route]
-    #[arg(long, short, value_name = "IF")]
-    pub(crate) interface: Option<String>,
-    /// How to print it
-    #[arg(long, short, value_enum, default_value_t = LiveFormat::Table)]
-    pub(crate) format: LiveFormat,
-    /// Append the same as NDJSON to this file; it is opened again on SIGHUP
-    #[arg(long, value_name = "FILE")]
-    pub(crate) log: Option<PathBuf>,
-    /// Print clean sessions too, instead of only counting them
-    #[arg(long, short)]
-    pub(crate) all: bool,
-    /// Print nothing on standard output
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    #[command(flatten)]
-    pub(crate) what: LiveCaptureArgs,
-    /// Keep all rights once the capture is open, instead of giving them up
-    #[arg(long)]
-    pub(crate) no_sandbox: bool,
-    #[command(flatten)]
-    pub(crate) parties: Parties,
-    #[command(flatten)]
-    pub(crate) looks: Looks,
-}
-
-#[derive(Args, Debug)]
 #[command(override_usage = "whohungup evidence [OPTIONS] FILE... [N...]")]
 pub(crate) struct EvidenceArgs {
     /// Captures, as for read, and then the sessions' numbers: Wireshark's tcp.stream
@@ -173,6 +149,50 @@ pub(crate) struct EvidenceArgs {
     pub(crate) keys: Keys,
     #[command(flatten)]
     pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) looks: Looks,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LiveArgs {
+    /// The interface to capture on; any: all of them [default: that of the default route]
+    #[arg(long, short, value_name = "IF")]
+    pub(crate) interface: Option<String>,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = LiveFormat::Table)]
+    pub(crate) format: LiveFormat,
+    /// Append the same as NDJSON to this file; it is opened again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Print clean sessions too, instead of only counting them
+    #[arg(long, short)]
+    pub(crate) all: bool,
+    /// Print nothing on standard output
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) what: LiveCaptureArgs,
+    /// Save the packets of each flagged session in this folder, as an annotated pcapng with application data zeroed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Memory for packets that may become evidence, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536), requires = "evidence")]
+    pub(crate) evidence_memory: u32,
+    /// Disk for evidence, in MiB; beyond it the oldest is deleted
+    #[arg(long, value_name = "MIB", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..), requires = "evidence")]
+    pub(crate) evidence_disk: u32,
+    /// Serve counts for Prometheus at http://ADDR:PORT/metrics; without an address, to this host only
+    #[cfg(all(feature = "live", unix))]
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    pub(crate) metrics: Option<crate::cli::live::metrics::Address>,
+    /// Leave out the names of local processes
+    #[arg(long)]
+    pub(crate) no_process: bool,
+    /// Keep all rights once the capture is open, instead of giving them up
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+    #[command(flatten)]
+    pub(crate) parties: Parties,
     #[command(flatten)]
     pub(crate) looks: Looks,
 }

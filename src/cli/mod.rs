@@ -116,11 +116,13 @@ fn dispatch(command: Command, console: &mut Console<'_>) -> anyhow::Result<u8> {
     match command {
         Command::Read(args) => read::read(&args, console),
         Command::Show(args) => show::show(&args, console),
+        Command::Evidence(args) => evidence::evidence(&args, console),
         #[cfg(all(feature = "live", unix))]
         Command::Live(args) => live::live(&args, console),
         #[cfg(not(all(feature = "live", unix)))]
         Command::Live(_) => anyhow::bail!("live needs libpcap, and this build has none: it was made without the feature 'live'"),
-        Command::Evidence(args) => evidence::evidence(&args, console),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::ProcessNames => live::process::answer_questions(&mut *console.out).map(|()| RAN),
         Command::Causes(args) => causes::causes(&args, console),
         Command::Interfaces(looks) => interfaces::interfaces(&looks, console),
         Command::Completions { shell } => {

@@ -17,7 +17,7 @@ use crate::diagnose::{Alternative, Citation, Fact, Pattern, Revision, RuledOut, 
 use crate::prelude::Story;
 use crate::report::totals::{self, Tally};
 use crate::report::wireshark::Filter;
-use crate::report::{Context, alpn, names, sni, time};
+use crate::report::{Context, Process, alpn, names, sni, time};
 use crate::session::{Cap, Session};
 use crate::tls::{Suite, Version, community_id};
 
@@ -56,6 +56,17 @@ pub fn capture(out: &mut Vec<u8>, context: &Context, opening: &Opening) {
 
 /// Writes a `session` object.
 pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict: &Verdict) {
+    live_session(out, context, session, verdict, None);
+}
+
+/// The same for a session that was captured on one of its hosts, with the processes there.
+pub fn live_session(
+    out: &mut Vec<u8>,
+    context: &Context,
+    session: &Session,
+    verdict: &Verdict,
+    process: Option<&PerSide<Option<Process>>>,
+) {
     write(
         out,
         &SessionJson {
@@ -91,6 +102,7 @@ pub fn session(out: &mut Vec<u8>, context: &Context, session: &Session, verdict:
             alternatives: Each(&verdict.alternatives, context, AlternativeJson::of),
             caps: Each(&session.caps, context, |cap, _| cap.name()),
             wireshark: Shown(Filter::new(session, verdict, context.files.len())),
+            process: process.map(|process| PairJson { client: process.client.as_ref(), server: process.server.as_ref() }),
         },
     );
 }
@@ -272,6 +284,8 @@ struct SessionJson<'a> {
     alternatives: Each<'a, Alternative, AlternativeJson<'a>>,
     caps: Each<'a, Cap, &'static str>,
     wireshark: Shown<Filter<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<PairJson<Option<&'a Process>>>,
 }
 
 #[derive(Serialize)]

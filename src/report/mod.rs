@@ -46,6 +46,15 @@ impl Context {
     }
 }
 
+/// A local process that held one side of a session, known while it is captured live.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name, as the kernel has it. The process chose it: made printable.
+    pub name: String,
+}
+
 /// How bad a session is, worst first: what lists are sorted by, and whether it is listed at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {

@@ -220,6 +220,135 @@ fn a_refusal_by_the_host_captured_on_is_its_own() {
 }
 
 #[test]
+fn metrics_are_served_to_this_host_and_count_what_is_told() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let live = lab.live(&["--metrics", "9108"]);
+    lab.ask("polite", 2);
+    live.prints("server-reset");
+    // The test is not on that host.
+    let scrape = || {
+        let mut command = lab.on("a", "python3");
+        command.args(["-c", "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9108/metrics', timeout=5).read().decode())"]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let expected = "whohungup_sessions_total{ending=\"rst\",fault=\"server\",server=\"api.example.com\"} 2\n";
+    wait_until("both sessions in the metrics", || scrape().contains(expected));
+    assert!(scrape().contains("\nwhohungup_lost_packets_total 0\n"));
+    let mut from_afar = lab.on("b", "python3");
+    from_afar.args(["-c", "import socket; socket.create_connection(('10.77.0.1', 9108), 2)"]);
+    assert!(!from_afar.stderr(Stdio::null()).status().unwrap().success());
+    let mut taken = lab.start(lab.on("a", env!("CARGO_BIN_EXE_whohungup")), &["--metrics", "9108"]);
+    assert_eq!(taken.ends(), 2);
+    assert!(taken.err().starts_with("whohungup: cannot serve metrics at 127.0.0.1:9108: Address already in use"), "{}", taken.err());
+}
+
+#[test]
+fn evidence_of_a_flagged_session_says_the_same_by_itself() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("cut");
+    let folder = lab.path("evidence");
+    let mut live = lab.live(&["--evidence", folder.to_str().unwrap(), "--format", "ndjson"]);
+    lab.ask("polite", 15);
+    wait_until("all sessions", || live.out().matches("\"type\":\"session\"").count() == 15);
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let expected = format!("whohungup: evidence of 10 sessions is in {}, of 5 more none was kept", folder.display());
+    assert!(live.err().contains(&expected), "{}", live.err());
+    let told: Vec<Value> = objects(&live.out()).into_iter().filter(|object| object["type"] == "session").collect();
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 10);
+    assert_eq!(std::fs::metadata(&folder).unwrap().uid(), 65534);
+    for file in files {
+        assert_eq!(std::fs::metadata(&file).unwrap().uid(), 65534);
+        let output = Command::new(env!("CARGO_BIN_EXE_whohungup")).args(["read", "--format", "ndjson"]).arg(&file).output().unwrap();
+        let again = objects(&String::from_utf8(output.stdout).unwrap()).into_iter().find(|object| object["type"] == "session").unwrap();
+        let before = told.iter().find(|session| session["client"] == again["client"]).unwrap();
+        for field in ["ending", "closed_by", "close_notify", "fault", "cause", "phase", "bytes", "tls"] {
+            assert_eq!(again[field], before[field], "{field} of {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn old_evidence_makes_room_for_new() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let folder = lab.path("evidence");
+    std::fs::create_dir(&folder).unwrap();
+    assert!(Command::new("chown").arg("65534:65534").arg(&folder).status().unwrap().success());
+    let old = folder.join("20200101T000000.000Z-server-reset-old.example-10.0.0.1-1.pcapng");
+    let foreign = folder.join("notes.txt");
+    std::fs::write(&old, vec![0; (1 << 20) - 100]).unwrap();
+    std::fs::write(&foreign, "mine").unwrap();
+    let live = lab.live(&["--evidence", folder.to_str().unwrap(), "--evidence-disk", "1"]);
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    wait_until("the old file to go", || !old.exists());
+    let left: Vec<String> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.len() == 2 && foreign.exists(), "{left:?}");
+}
+
+#[test]
+fn the_documented_logrotate_and_systemd_set_up_works() {
+    let Some(lab) = Lab::build() else { return };
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let logs = lab.path("logs");
+    std::fs::create_dir(&logs).unwrap();
+    assert!(Command::new("chown").arg("65534:65534").arg(&logs).status().unwrap().success());
+    let (log, program) = (logs.join("sessions.ndjson"), lab.path("whohungup"));
+    std::fs::copy(env!("CARGO_BIN_EXE_whohungup"), &program).unwrap();
+    // As systemd starts it: as a user, with one ambient capability.
+    let mut command = lab.on("a", "setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw"]).arg(&program);
+    let live = lab.start(command, &["-i", "any", "--quiet", "--log", log.to_str().unwrap()]);
+    live.complains("capturing on any; rights given up: without capabilities");
+    assert_eq!((live.status("CapPrm"), live.status("CapAmb")), ("0000000000000000".to_owned(), "0000000000000000".to_owned()));
+    wait_until("the log", || read(&log).contains("\"capture\""));
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        eprintln!("skipped: rotating takes the program logrotate");
+        return;
+    }
+    let group = if read(Path::new("/etc/group")).contains("\nnogroup:") { "nogroup" } else { "nobody" };
+    let snippet = read(&docs.join("whohungup-live.logrotate"))
+        .replace("/var/log/whohungup/sessions.ndjson", log.to_str().unwrap())
+        .replace("whohungup whohungup", &format!("nobody {group}"))
+        .replace("systemctl kill --signal=HUP whohungup-live.service", &format!("kill -HUP {}", live.child.id()));
+    let config = lab.path("logrotate.conf");
+    std::fs::write(&config, snippet).unwrap();
+    let rotated = Command::new("logrotate").args(["-f", "-s"]).arg(lab.path("state")).arg(&config).output().unwrap();
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    wait_until("a new log", || read(&log).contains("\"capture\""));
+    assert!(read(&logs.join("sessions.ndjson.1")).contains("\"capture\""));
+}
+
+#[test]
+fn processes_of_this_host_are_named_even_those_of_others() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live_on("b", &["--format", "ndjson"]);
+    assert!(live.err().contains("a helper process that sees no packet may look into processes"), "{}", live.err());
+    let helper = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", live.child.id())).unwrap();
+    let helper = read(Path::new(&format!("/proc/{}/status", helper.trim())));
+    let field = |name: &str| helper.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE.
+    assert_eq!(
+        (field("CapPrm:"), field("CapBnd:"), field("NoNewPrivs:")),
+        ("0000000000080004".into(), "0000000000000000".into(), "1".into())
+    );
+    assert!(field("Uid:").starts_with("65534"));
+    lab.ask("polite", 1);
+    live.prints("server-reset");
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let session = objects(&live.out()).into_iter().find(|object| object["type"] == "session").unwrap();
+    assert_eq!((&session["process"]["client"], &session["process"]["server"]["name"]), (&Value::Null, &Value::from("python3")));
+    let without = lab.live_on("b", &["--format", "ndjson", "--no-process"]);
+    lab.ask("polite", 1);
+    without.prints("server-reset");
+    assert!(!without.out().contains("\"process\""));
+}
+
+#[test]
 fn a_reader_that_goes_is_noticed_without_a_session() {
     let Some(lab) = Lab::build() else { return };
     let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));

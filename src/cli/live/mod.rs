@@ -1,22 +1,35 @@
 //! `live`: every session of an interface, as it ends.
 
+mod evidence;
 mod line;
 mod log;
+pub(crate) mod metrics;
 mod output;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_process.rs"]
+mod process;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
 mod rights;
 mod signals;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod status;
 
 use std::collections::HashSet;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use self::evidence::Evidence;
+use self::metrics::{Gauges, Metrics};
 use self::output::Output;
+use self::process::{Helper, Processes};
 use self::rights::Rights;
 use self::signals::Signals;
 use self::status::Status;
 use crate::analyze::{Analyzer, Finished, Options};
-use crate::base::{Limits, Span, printable};
+use crate::base::{Limits, Span, Time, printable};
 use crate::capture::{LiveCapture, LiveError, LiveOptions};
 use crate::cli::args::{LiveArgs, Selectors};
 use crate::cli::feed::quoted;
@@ -50,13 +63,26 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
         LiveError::NotPermitted => anyhow::anyhow!("{error}: {}", how_to_be_permitted()),
         error => error.into(),
     })?;
+    let listener = args.metrics.map(Metrics::bind).transpose()?;
+    // It looks into processes with rights that are given up here.
+    let helper = if args.no_process { None } else { Helper::start().ok() };
     let rights = Rights::plan(args.no_sandbox)?;
     if let Some(file) = &args.log {
         rights.prepare_file(file)?;
     }
-    let given_up = rights.give_up(args.log.as_deref().into_iter())?;
-    console.complain(&format!("capturing on {}; {given_up}", printable(capture.interface(), 60)));
-    Watch::new(args, capture, signals, console)?.run(args, console)
+    if let Some(folder) = &args.evidence {
+        rights.prepare_folder(folder)?;
+    }
+    let writable: Vec<PathBuf> = args.log.as_deref().map(rights::folder).into_iter().chain(args.evidence.clone()).collect();
+    let given_up = rights.give_up(&writable)?;
+    let names = if helper.is_some() { "; a helper process that sees no packet may look into processes, for their names" } else { "" };
+    console.complain(&format!("capturing on {}; {given_up}{names}", printable(capture.interface(), 60)));
+    let processes = helper.map(Processes::of_helper);
+    let mut metrics = Metrics::new();
+    if let Some(listener) = listener {
+        metrics.serve(listener)?;
+    }
+    Watch::new(args, capture, signals, metrics, processes, console)?.run(args, console)
 }
 
 /// What to type, for whoever may not capture.
@@ -71,6 +97,8 @@ struct Watch {
     capture: LiveCapture,
     signals: Signals,
     analyzer: Analyzer,
+    options: Options,
+    evidence: Option<Evidence>,
     selection: Selection,
     /// Not every session was asked for.
     selective: bool,
@@ -79,6 +107,10 @@ struct Watch {
     /// Sessions that fit the selection and whose verdict may still change. No more than are kept for that.
     told: HashSet<u64>,
     output: Output,
+    metrics: Metrics,
+    processes: Option<Processes>,
+    /// How long after its capture the newest frame was looked at.
+    lag: Span,
     status: Status,
     /// The interface's state as last told.
     up: bool,
@@ -88,7 +120,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(args: &LiveArgs, mut capture: LiveCapture, signals: Signals, console: &mut Console<'_>) -> anyhow::Result<Watch> {
+    fn new(
+        args: &LiveArgs,
+        mut capture: LiveCapture,
+        signals: Signals,
+        metrics: Metrics,
+        processes: Option<Processes>,
+        console: &mut Console<'_>,
+    ) -> anyhow::Result<Watch> {
         let context = Context { files: vec![capture.interface().to_owned()], clock: args.looks.clock() };
         let selectors = Selectors { parties: args.parties.clone(), ..Selectors::default() };
         let selection = Selection::new(&selectors, capture.settled(), &context.clock).map_err(anyhow::Error::msg)?;
@@ -100,10 +139,15 @@ impl Watch {
         };
         Ok(Watch {
             status: Status::new(console.watched, capture.interface()),
-            output: Output::open(args, context, capture.link(), console)?,
+            output: Output::open(args, context.clone(), capture.link(), console)?,
             capture,
             signals,
-            analyzer: Analyzer::new(options),
+            metrics,
+            processes,
+            lag: Span::ZERO,
+            analyzer: Analyzer::new(options.clone()),
+            evidence: args.evidence.as_deref().map(|folder| Evidence::open(folder, args, context.clone())).transpose()?,
+            options,
             selection,
             selective: args.parties.any(),
             all: args.all,
@@ -127,6 +171,9 @@ impl Watch {
             };
             if let Err(error) = self.deliver(console) {
                 break Ok(Some(error));
+            }
+            if let Some(processes) = &mut self.processes {
+                processes.exchange();
             }
             let now = Instant::now();
             if now.duration_since(round) >= ROUND {
@@ -158,6 +205,7 @@ impl Watch {
 
     /// Takes in the frames that wait, not too many. Whether there may be more.
     fn batch(&mut self, count: Option<u64>) -> Result<bool, LiveError> {
+        let mut newest = Time::default();
         for _ in 0..BATCH {
             if count.is_some_and(|count| self.capture.frames() >= count) {
                 return Ok(false);
@@ -165,16 +213,32 @@ impl Watch {
             let Some(frame) = self.capture.next_frame()? else {
                 let settled = self.capture.settled();
                 self.analyzer.tick(settled);
+                self.lag = Span::ZERO;
                 return Ok(false);
             };
-            self.analyzer.push(&frame);
+            newest = frame.at.time;
+            let belongs = self.analyzer.push(&frame);
+            let Some(belongs) = belongs else { continue };
+            if let Some(evidence) = &mut self.evidence {
+                evidence.push(&frame, belongs, &self.analyzer);
+            }
+            if let Some(processes) = &mut self.processes {
+                processes.push(belongs.connection, &frame);
+            }
         }
+        self.lag = self.capture.age(newest);
         Ok(true)
     }
 
     /// Prints what has been judged, and what later packets changed about it.
     fn deliver(&mut self, console: &mut Console<'_>) -> io::Result<()> {
-        while let Some(Finished { session, verdict, id, open, .. }) = self.analyzer.take_one() {
+        while let Some(finished) = self.analyzer.take_one() {
+            if let Some(evidence) = &mut self.evidence
+                && let Some(said) = evidence.finished(&finished, self.selection.fits(&finished.session, &finished.verdict), &self.options)
+            {
+                self.say(&said, console);
+            }
+            let Finished { session, verdict, id, open, .. } = finished;
             self.session(&session, &verdict, open.then_some(id), console)?;
         }
         if !self.analyzer.has_news() {
@@ -204,22 +268,29 @@ impl Watch {
         }
         self.told.extend(id);
         self.tally.add(verdict);
+        self.metrics.session(session, verdict);
         if !self.is_listed(verdict) {
             return Ok(());
         }
+        self.print(session, verdict, console)
+    }
+
+    fn print(&mut self, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
         self.status.clear(console);
-        self.output.session(session, verdict, console)
+        let process = self.processes.as_ref().and_then(|processes| processes.of(session));
+        self.output.session(session, verdict, process.as_ref(), console)
     }
 
     fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
         let Revision { session, verdict, was, .. } = revision;
         self.tally.revise(was, verdict);
+        self.metrics.revision();
         if self.is_listed(was) {
             self.status.clear(console);
-            self.output.revision(revision, console)
+            let process = self.processes.as_ref().and_then(|processes| processes.of(session));
+            self.output.revision(revision, process.as_ref(), console)
         } else if self.is_listed(verdict) {
-            self.status.clear(console);
-            self.output.session(session, verdict, console)
+            self.print(session, verdict, console)
         } else {
             Ok(())
         }
@@ -244,12 +315,24 @@ impl Watch {
             let name = printable(self.capture.interface(), 60);
             self.say(&format!("{name} {what}"), console);
         }
+        if let Some(processes) = &mut self.processes {
+            processes.look_around();
+        }
         if self.signals.reopen() {
             self.output.reopen_log(console);
         }
         if self.output.is_unread() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        self.metrics.refresh(&Gauges {
+            packets: self.capture.frames(),
+            lost: self.analyzer.totals().kernel_drops,
+            connections: self.analyzer.connections(),
+            lag: self.lag.secs(),
+            missing: self.output.missing(),
+            limits: self.analyzer.limits_reached(),
+            evidence: self.evidence.as_ref().map(Evidence::counts),
+        });
         self.status.show(now, self.capture.frames(), self.analyzer.connections(), &self.tally, self.analyzer.totals(), console);
         Ok(())
     }
@@ -290,7 +373,10 @@ impl Watch {
             self.output.give_up_printing();
         }
         self.deliver(console)?;
+        if let Some(said) = self.evidence.as_ref().and_then(Evidence::told) {
+            console.complain(&said);
+        }
         self.output.end(args, &self.tally, self.analyzer.totals(), &self.problems, console)?;
-        Ok(if self.problems.is_empty() && self.output.is_complete() { RAN } else { INCOMPLETE })
+        Ok(if self.problems.is_empty() && self.output.missing() == 0 { RAN } else { INCOMPLETE })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::line::line;
+use super::line::{Processes, line};
 use super::log::{Log, Written};
 use crate::analyze::Totals;
 use crate::base::{LinkType, printable};
@@ -65,14 +65,20 @@ impl Output {
     }
 
     /// A session has ended.
-    pub(super) fn session(&mut self, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
-        self.line("", session, verdict, console)?;
-        self.object(|buffer, output| json::session(buffer, &output.context, session, verdict), console)
+    pub(super) fn session(
+        &mut self,
+        session: &Session,
+        verdict: &Verdict,
+        process: Option<&Processes>,
+        console: &mut Console<'_>,
+    ) -> io::Result<()> {
+        self.line("", session, verdict, process, console)?;
+        self.object(|buffer, output| json::live_session(buffer, &output.context, session, verdict, process), console)
     }
 
     /// Later packets changed what was said of a session.
-    pub(super) fn revision(&mut self, revision: &Revision, console: &mut Console<'_>) -> io::Result<()> {
-        self.line("revised: ", &revision.session, &revision.verdict, console)?;
+    pub(super) fn revision(&mut self, revision: &Revision, process: Option<&Processes>, console: &mut Console<'_>) -> io::Result<()> {
+        self.line("revised: ", &revision.session, &revision.verdict, process, console)?;
         self.object(|buffer, output| json::revision(buffer, &output.context, revision), console)
     }
 
@@ -86,11 +92,18 @@ impl Output {
         self.object(|buffer, output| json::pattern(buffer, &output.context, pattern), console)
     }
 
-    fn line(&mut self, before: &str, session: &Session, verdict: &Verdict, console: &mut Console<'_>) -> io::Result<()> {
+    fn line(
+        &mut self,
+        before: &str,
+        session: &Session,
+        verdict: &Verdict,
+        process: Option<&Processes>,
+        console: &mut Console<'_>,
+    ) -> io::Result<()> {
         if self.printed != Printed::Lines {
             return Ok(());
         }
-        writeln!(console.out, "{before}{}", line(session, verdict, &self.context, self.paint))?;
+        writeln!(console.out, "{before}{}", line(session, verdict, process, &self.context, self.paint))?;
         console.out.flush()
     }
 
@@ -153,9 +166,9 @@ impl Output {
         append(log, &buffer, console);
     }
 
-    /// Whether every line found its place in the log.
-    pub(super) fn is_complete(&self) -> bool {
-        self.log.as_ref().is_none_or(|log| log.missing() == 0)
+    /// Lines that could not be written to the log and have not been made up for.
+    pub(super) fn missing(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::missing)
     }
 
     /// Nothing more is printed: nobody reads it.

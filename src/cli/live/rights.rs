@@ -50,16 +50,31 @@ impl Rights {
         }
     }
 
-    /// Gives them up, but for writing below the folders of `writable`. What was given up, in words.
+    /// Creates a folder that is to be written to later, if there is none, so that it belongs to who will write to it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be created.
+    pub(super) fn prepare_folder(&self, folder: &Path) -> anyhow::Result<()> {
+        match std::fs::create_dir(folder) {
+            Ok(()) => match &self.user {
+                Some(user) => Ok(nix::unistd::chown(folder, Some(user.uid), Some(user.gid))?),
+                None => Ok(()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(anyhow::anyhow!("cannot create {}: {error}", printable(&folder.display().to_string(), 400))),
+        }
+    }
+
+    /// Gives them up, but for writing in the folders `writable`. What was given up, in words.
     ///
     /// # Errors
     ///
     /// They cannot be given up: then nothing that comes from the network may be looked at.
-    pub(super) fn give_up<'p>(self, writable: impl Iterator<Item = &'p Path>) -> anyhow::Result<String> {
+    pub(super) fn give_up(self, writable: &[PathBuf]) -> anyhow::Result<String> {
         if self.keep {
             return Ok("all rights are kept (--no-sandbox)".to_owned());
         }
-        let folders: Vec<PathBuf> = writable.map(folder).collect();
         let mut given: Vec<String> = Vec::new();
         bar_capabilities();
         if let Some(user) = &self.user {
@@ -67,7 +82,7 @@ impl Rights {
             given.push(format!("now {}", user.name));
         }
         given.push(drop_capabilities()?.to_owned());
-        given.push(confine(&folders)?);
+        given.push(confine(writable)?);
         Ok(format!("rights given up: {}", given.join(", ")))
     }
 }
@@ -93,7 +108,7 @@ fn target() -> anyhow::Result<Target> {
 }
 
 /// Where a file is, as a path that exists.
-fn folder(file: &Path) -> PathBuf {
+pub(super) fn folder(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -149,6 +164,28 @@ fn drop_capabilities() -> anyhow::Result<&'static str> {
 #[cfg(not(target_os = "linux"))]
 fn drop_capabilities() -> anyhow::Result<&'static str> {
     Ok("without root")
+}
+
+/// For the helper that looks into processes: becomes who the program becomes, and keeps two capabilities, where it has them, and no others.
+#[cfg(target_os = "linux")]
+pub(super) fn keep_looking_only() -> anyhow::Result<()> {
+    use caps::{CapSet, Capability};
+
+    let have = caps::read(None, CapSet::Permitted)?;
+    let keep: caps::CapsHashSet =
+        [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH].into_iter().filter(|capability| have.contains(capability)).collect();
+    let Rights { user, .. } = Rights::plan(false)?;
+    bar_capabilities();
+    if let Some(user) = &user {
+        nix::sys::prctl::set_keepcaps(true)?;
+        become_user(user)?;
+    }
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &caps::CapsHashSet::new())?;
+    caps::set(None, CapSet::Permitted, &keep)?;
+    caps::set(None, CapSet::Effective, &keep)?;
+    Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
 /// Confines the program with Landlock: it may write below `folders`, look at what is needed for counting losses, and touch nothing else.
