@@ -474,3 +474,78 @@ fn hostile_names_stay_text_everywhere() {
         }
     }
 }
+
+fn as_capture(frames: &[Owned]) -> Vec<u8> {
+    use whohungup::capture::{CaptureWriter, NewInterface, NewPacket};
+    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
+    let interface = writer.interface(NewInterface::new(frames[0].link));
+    for frame in frames {
+        let time = Time::from_nanos(frame.time);
+        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
+    }
+    writer.into_inner()
+}
+
+/// Every IPv4 packet with more than a few bytes in two fragments.
+fn fragmented(frames: &[Owned]) -> Vec<Owned> {
+    use whohungup::decode::Header;
+    const FIRST: usize = 48;
+    let mut out = Vec::new();
+    for (number, owned) in frames.iter().enumerate() {
+        let at = At::new(Time::from_nanos(owned.time), number as u32 + 1, 0);
+        let frame = Frame { at, link: owned.link, wire_len: owned.wire_len, interface: 0, outgoing: None, data: &owned.data };
+        let mut passed = Vec::new();
+        Decoder::new().trace(&frame, &mut passed);
+        let Some(ip) = passed.iter().find(|passed| passed.header == Header::Ipv4).map(|ip| ip.range.clone()) else {
+            out.push(owned.clone());
+            continue;
+        };
+        let payload = &owned.data[ip.start + 20..ip.end];
+        if payload.len() <= FIRST {
+            out.push(owned.clone());
+            continue;
+        }
+        for (offset, part) in [(0, &payload[..FIRST]), (FIRST, &payload[FIRST..])] {
+            let mut data = [&owned.data[..ip.start + 20], part].concat();
+            data[ip.start + 2..ip.start + 4].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
+            let flags = if offset == 0 { 0x2000 } else { (offset / 8) as u16 };
+            data[ip.start + 4..ip.start + 6].copy_from_slice(&(number as u16).to_be_bytes());
+            data[ip.start + 6..ip.start + 8].copy_from_slice(&flags.to_be_bytes());
+            out.push(Owned { wire_len: data.len() as u32, data, ..owned.clone() });
+        }
+    }
+    out
+}
+
+#[test]
+fn however_its_packets_come_a_session_proves_itself() {
+    use common::{Random, transform};
+    for name in ["office.pcapng", "starttls-refused.pcap", "proxy-refused-tunnel.pcapng", "tls-interception.pcapng"] {
+        let frames = load(&common::directory().join(name)).frames;
+        let mut random = Random::of(1, name);
+        let variants = [
+            ("resegmented", transform::resegmented(&frames, &mut random)),
+            ("reordered", transform::reordered(&frames, &mut random, false)),
+            ("duplicated", transform::duplicated(&frames)),
+            ("over IPv6", transform::over_ipv6(&frames)),
+            ("wrapped", transform::wrapped(&frames)),
+            ("fragmented", fragmented(&frames)),
+        ];
+        for (how, frames) in variants {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("in.pcapng");
+            fs::write(&path, as_capture(&frames)).unwrap();
+            let list = numbers(&path);
+            let list: Vec<&str> = list.iter().map(String::as_str).collect();
+            let output = program(folder.path(), &[&["evidence", "in.pcapng", "-o", "out"], &list[..]].concat());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name}, {how}: {said}");
+            let files = files_below(&folder.path().join("out"));
+            let joined = files.iter().filter(|(_, content)| memchr::memmem::find(content, b"came in IP fragments").is_some()).count();
+            assert_eq!(joined > 0, how == "fragmented", "{name}, {how}");
+            let output = program(folder.path(), &[&["evidence", "in.pcapng", "-o", "out", "--force", "--anonymize"], &list[..]].concat());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name}, {how}, anonymous: {said}");
+        }
+    }
+}
