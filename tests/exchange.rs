@@ -63,7 +63,7 @@ fn causes_with_and_without_a_loss() {
         ("client-aborted-transfer--near-miss.pcap", 0, ("complete", None, None, Impact::None, Fault::None)),
         ("client-truncated-record--near-miss.pcap", 0, ("request_cut", Some(12_000), Some(40_000), Impact::DataLost, Fault::Client)),
         ("client-reset.pcap", 1, ("request_cut", Some(3_000), Some(9_000), Impact::DataLost, Fault::Client)),
-        ("proxy-tunnel-cut.pcap", 0, ("response_cut", Some(26_250), Some(1_000_000), Impact::DataLost, Fault::Proxy)),
+        ("proxy-tunnel-cut.pcap", 0, ("response_cut", Some(26_250), Some(1_000_000), Impact::DataLost, Fault::Undetermined)),
         ("injected-reset.pcapng", 0, ("response_cut", Some(16_142), Some(20_000), Impact::DataLost, Fault::Proxy)),
         // It was asked when the server had closed: nobody's fault, and no answer all the same.
         ("middlebox-idle-timeout--near-miss.pcapng", 0, ("outstanding", None, None, Impact::SessionFailed, Fault::None)),

@@ -4,12 +4,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use self::values::{Each, Shown, Stamp};
 use crate::analyze::Totals;
 use crate::app::Outcome;
 use crate::base::{Endpoint, PerSide, Side, Span, Time};
@@ -17,9 +17,11 @@ use crate::diagnose::{Alternative, Citation, Fact, Pattern, Revision, RuledOut, 
 use crate::prelude::Story;
 use crate::report::totals::{self, Tally};
 use crate::report::wireshark::Filter;
-use crate::report::{Context, Process, alpn, names, sni, time};
+use crate::report::{Context, Process, alpn, names, sni};
 use crate::session::{Cap, Session};
 use crate::tls::{Suite, Version, community_id};
+
+mod values;
 
 /// The version of the schema.
 const SCHEMA: u32 = 1;
@@ -585,34 +587,6 @@ struct NotAnalysedJson {
 struct SkippedJson {
     reason: String,
     packets: u64,
-}
-
-/// A time, as RFC 3339 writes it.
-struct Stamp(Time);
-
-impl Serialize for Stamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(time::Stamp::new(self.0).as_str())
-    }
-}
-
-/// Anything that can be shown, as text, without a string in between.
-struct Shown<T>(T);
-
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// A list, each of its items turned into its JSON type while it is written.
-struct Each<'a, T, J>(&'a [T], &'a Context, fn(&'a T, &'a Context) -> J);
-
-impl<T, J: Serialize> Serialize for Each<'_, T, J> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Each(items, context, json) = *self;
-        serializer.collect_seq(items.iter().map(|item| json(item, context)))
-    }
 }
 
 #[cfg(test)]

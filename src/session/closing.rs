@@ -6,7 +6,8 @@
 use crate::base::{At, GapReason, PerWay, Side, Span, Way};
 use crate::session::act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
 use crate::session::flow::Flow;
-use crate::session::tracker::{SealedRecord, Tracker};
+use crate::session::tracker::Tracker;
+use crate::session::way::SealedRecord;
 use crate::session::words::{ClosedBy, Ending};
 use crate::tls::{Alert, AlertDescription, AlertLevel};
 

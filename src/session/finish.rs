@@ -272,7 +272,7 @@ impl Flow {
         let half = self.conn.half(way);
         let state = &tls.ways[way];
         if let Some(last) = state.last.filter(|last| last.opened)
-            && self.nothing_unseen_after(way, last.offset + RECORD_HEADER + u64::from(last.len))
+            && self.nothing_unseen_after(way, self.end_of_records(tls, way, last.offset + RECORD_HEADER + u64::from(last.len)))
         {
             // What it said last is known: whatever went unseen before that was no close_notify.
             return CloseNotify::Absent;
@@ -295,6 +295,14 @@ impl Flow {
             return CloseNotify::Unknown;
         }
         if self.ended(way) { CloseNotify::Absent } else { CloseNotify::Unknown }
+    }
+
+    /// Where what was said ends, after a record that ends at `offset`: behind a record that was begun and never completed, too.
+    fn end_of_records(&self, tls: &Tracker, way: Way, offset: u64) -> u64 {
+        match tls.framer(way).in_record() {
+            Some(begun) if begun.offset == offset => self.conn.half(way).delivered(),
+            _ => offset,
+        }
     }
 
     /// The direction said nothing more behind `offset`, as far as its FIN and its peer's acknowledgements tell.

@@ -6,7 +6,8 @@ use crate::app::{Exchange, Outcome};
 use crate::base::{At, Limits, PerSide, PerWay, Side, Way};
 use crate::session::log::Log;
 use crate::session::timeline::What;
-use crate::session::tracker::{ReadAlert, SealedRecord, Tracker};
+use crate::session::tracker::Tracker;
+use crate::session::way::{ReadAlert, SealedRecord};
 use crate::tls::{
     Alert, AlertDescription, Body, Chain, ClientHello, ContentType, Handshake12, HandshakeType, Inner, Message, Opener, RecordHead,
     Secrets, ServerHello,

@@ -12,6 +12,7 @@ mod reading;
 mod spans;
 mod timeline;
 mod tracker;
+mod way;
 mod words;
 
 pub use act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};

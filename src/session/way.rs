@@ -1,0 +1,91 @@
+//! What is kept of each direction of a TLS session while it is read.
+
+use crate::base::{At, Way};
+use crate::tls::Alert;
+
+/// What one direction did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WayState {
+    /// Complete records.
+    pub records: u32,
+    /// Records of application data after the handshake.
+    pub app_records: u32,
+    /// Ciphertext bytes in them.
+    pub app_bytes: u64,
+    /// The first of them.
+    pub first_app: Option<At>,
+    /// The newest of them that is not of an alert's length.
+    pub last_app: Option<At>,
+    /// Where the newest of those ends in this direction's stream.
+    pub last_app_end: u64,
+    /// How much of the opposite direction's stream its sender had acknowledged with it.
+    pub last_app_knew: u64,
+    /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
+    pub last_answer: Option<At>,
+    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
+    pub ticket_like: (u16, u32),
+    /// How many of the opposite direction's records of application data had come when the newest of this direction came.
+    pub turn: u32,
+    /// Times this direction began to speak after the other had spoken (application data only).
+    pub turns: u32,
+    /// The longest record of application data since the other direction last spoke.
+    pub run_largest: u16,
+    /// The newest record.
+    pub last: Option<SealedRecord>,
+    /// The one before it.
+    pub before_last: Option<SealedRecord>,
+    /// Records of an alert's length after the handshake (TLS 1.3), in all.
+    pub short_records: u32,
+    /// ChangeCipherSpec.
+    pub change_cipher_spec: Option<At>,
+    /// Finished, seen by its place and size, or inferred from what came after.
+    pub finished: Option<At>,
+    /// TLS 1.3 padding per record, once calibrated.
+    pub padding: Option<u16>,
+    /// Encrypted records before its Finished (TLS 1.3).
+    pub flight: u32,
+    /// An encrypted record that can only be a fatal alert by its place.
+    pub fatal_by_place: Option<SealedRecord>,
+    /// Records of application data that this direction had sent when the opposite one sent its Finished.
+    pub apps_at_peer_finished: u32,
+    /// A record header that cannot be.
+    pub broken: Option<(At, [u8; 5], u8)>,
+    /// Record boundaries were lost and not found again.
+    pub lost: bool,
+    /// They were lost at some time.
+    pub was_lost: bool,
+    /// 0-RTT records.
+    pub early: u32,
+}
+
+/// A record whose content is hidden, and what its sender knew when it sent it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SealedRecord {
+    /// The frame with its last byte.
+    pub at: At,
+    /// Outer content type.
+    pub typ: u8,
+    /// Length field.
+    pub len: u16,
+    /// Offset of its header in its sender's stream.
+    pub offset: u64,
+    /// How much of the peer's stream its sender had acknowledged.
+    pub knew: u64,
+    /// It was opened: what it holds is known, and if it is an alert, it is among those read.
+    pub opened: bool,
+}
+
+/// An alert that could be read, in clear or with keys.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadAlert {
+    /// Who sent it.
+    pub way: Way,
+    /// The alert.
+    pub alert: Alert,
+    /// The frame.
+    pub at: At,
+    /// Offset of its record in its sender's stream.
+    pub offset: u64,
+    /// How much of the peer's stream its sender had acknowledged.
+    pub knew: u64,
+}
