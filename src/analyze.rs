@@ -259,6 +259,11 @@ impl Analyzer {
         &mut self.secrets
     }
 
+    /// Those secrets, as far as they are known.
+    pub fn known_secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The capture is over: everything still open is judged as it stands.
     pub fn finish(&mut self) {
         while self.finish_some() {}

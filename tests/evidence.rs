@@ -360,6 +360,25 @@ fn a_key_gives_the_same_pseudonyms_in_every_run_and_is_told_to_nobody() {
 }
 
 #[test]
+fn what_keys_showed_is_told_and_so_is_that_it_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = |capture: &str, more: &[&str]| {
+        let out = bundle(folder.path(), &common::directory().join(capture), more);
+        (out, fs::read_to_string(folder.path().join("out/report.md")).unwrap())
+    };
+    let keys = common::directory().join("record-corruption.keys");
+    let (out, with) = report("record-corruption.pcap", &["0", "--keylog", keys.to_str().unwrap()]);
+    assert!(with.contains("**cause**: record-corruption"), "{with}");
+    assert!(out.contains("secrets of a key log showed more: cause: clean-close instead of record-corruption"), "{out}");
+    let (out, without) = report("record-corruption.pcap", &["0", "--force"]);
+    assert!(without.contains("**cause**: clean-close") && !out.contains("secrets of a key log"), "{out}{without}");
+    // Keys that showed nothing the packets do not show are no ground.
+    let keys = common::directory().join("server-reset.keys");
+    let (out, _) = report("server-reset.pcapng", &["0", "--force", "--keylog", keys.to_str().unwrap()]);
+    assert!(!out.contains("showed more"), "{out}");
+}
+
+#[test]
 fn only_a_sessions_own_secrets_go_with_it() {
     use whohungup::capture::{CaptureFile, CaptureWriter, NewInterface, NewPacket};
     let folder = tempfile::tempdir().unwrap();

@@ -47,6 +47,7 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
         context: &context,
         command: command(args, &context, &numbers, std::env::args_os()),
         options: &options,
+        keys: Some(feed.secrets()),
         sessions: &sessions,
         span: totals.first.zip(totals.last),
         treatment: Treatment { keep_payload: args.keep_payload, pseudonyms: pseudonyms.as_ref(), with_secrets: args.with_secrets },

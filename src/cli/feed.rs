@@ -16,6 +16,7 @@ use crate::diagnose::{News, Pattern, Revision};
 use crate::report::Context;
 use crate::report::json::Opening;
 use crate::report::time::Clock;
+use crate::tls::Secrets;
 
 /// Numbers remembered of the sessions that fit the selection.
 const CHOSEN: usize = 100_000;
@@ -227,6 +228,11 @@ impl Feed {
     /// Whether the next session takes more reading.
     pub(crate) fn is_drained(&self) -> bool {
         !self.analyzer.has_finished()
+    }
+
+    /// The secrets that sessions were decrypted with.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        self.analyzer.known_secrets()
     }
 
     /// Counts over what was read.

@@ -15,6 +15,7 @@ use crate::diagnose::rules;
 use crate::report::about::{About, Source};
 use crate::report::html::{self, IndexEntry};
 use crate::report::{Context, json, markdown};
+use crate::tls::Secrets;
 
 /// Bytes of packets that one bundle may be made of.
 const MOST_PACKETS: u64 = 64 << 30;
@@ -34,6 +35,8 @@ pub struct Request<'r> {
     pub command: String,
     /// How the capture was analysed; with room for a timeline.
     pub options: &'r Options,
+    /// The secrets it was decrypted with. They do not go along.
+    pub keys: Option<&'r Secrets>,
     /// The chosen sessions, in the order of their numbers.
     pub sessions: &'r [Finished],
     /// Times of the capture's first and last frame.
@@ -85,6 +88,7 @@ pub fn make(request: &Request<'_>, target: &Path, step: &mut dyn FnMut(u64)) -> 
             interfaces: &interfaces,
             context: &about.context,
             secrets: &secrets,
+            keys: request.keys,
             about: &said(&about),
         };
         let mut case = source.case(&request.treatment, tempfile::tempfile_in(place)?)?;
@@ -295,6 +299,7 @@ mod tests {
             frames: analyzer.totals().frames,
             context: &context,
             command: String::new(),
+            keys: None,
             options: &options,
             sessions: &sessions,
             span: None,

@@ -17,6 +17,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::diagnose::{Beside, Fact, Fault, Verdict};
 use crate::report::{Context, blame, how};
 use crate::session::{CloseNotify, ClosedBy, Ending, Flow, Given, Grounds, Session, Spans};
+use crate::tls::Secrets;
 
 /// What is done to a session's packets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +128,8 @@ pub(super) struct Source<'s> {
     pub(super) context: &'s Context,
     /// The TLS key log lines in the source files.
     pub(super) secrets: &'s [u8],
+    /// What the original was decrypted with.
+    pub(super) keys: Option<&'s Secrets>,
     /// What is said about the whole of the new capture, after the verdict.
     pub(super) about: &'s str,
 }
@@ -134,6 +137,7 @@ pub(super) struct Source<'s> {
 /// Follows one connection through its frames.
 struct Follower<'o> {
     options: &'o Options,
+    keys: Option<&'o Secrets>,
     session: &'o Session,
     spans: bool,
     decoder: Decoder,
@@ -142,8 +146,8 @@ struct Follower<'o> {
 }
 
 impl<'o> Follower<'o> {
-    fn new(options: &'o Options, session: &'o Session, spans: bool) -> Follower<'o> {
-        Follower { options, session, spans, decoder: Decoder::new(), flow: None, last: At::default() }
+    fn new(options: &'o Options, keys: Option<&'o Secrets>, session: &'o Session, spans: bool) -> Follower<'o> {
+        Follower { options, keys, session, spans, decoder: Decoder::new(), flow: None, last: At::default() }
     }
 
     fn push(&mut self, frame: &Frame<'_>) {
@@ -158,7 +162,7 @@ impl<'o> Follower<'o> {
         self.last = At::new(self.last.time.max(frame.at.time), frame.at.frame, frame.at.file);
         match self.decoder.decode(frame) {
             Decoded::Tcp(segment) => {
-                self.flow.get_or_insert_with(|| begin(segment.key)).push(&segment, keyless(limits));
+                self.flow.get_or_insert_with(|| begin(segment.key)).push(&segment, given(limits, self.keys));
             }
             Decoded::Icmp(error) => {
                 self.flow.get_or_insert_with(|| begin(error.key)).push_icmp(&error);
@@ -168,9 +172,9 @@ impl<'o> Follower<'o> {
     }
 }
 
-/// What a connection is followed with: its packets, and no secrets.
-fn keyless(limits: &Limits) -> Given<'_> {
-    Given { limits, secrets: None, room: limits.reorder_total }
+/// What a connection is followed with.
+fn given<'a>(limits: &'a Limits, secrets: Option<&'a Secrets>) -> Given<'a> {
+    Given { limits, secrets, room: limits.reorder_total }
 }
 
 fn nothing_left() -> io::Error {
@@ -192,15 +196,19 @@ impl Source<'_> {
         let read = self.read_back(&mut written.capture, Some(Known::of(self.original)))?;
         let mut case = Case { finished: draft, proof: Proof::default(), written };
         let (before, after, whole) = (Outcome::of(&alone), Outcome::of(&read), Outcome::of(self.original));
-        case.proof.differences = after.differences(&before);
-        case.proof.differences.extend(Outcome::of(&case.finished).differences(&after));
+        case.proof.differences = Outcome::of(&case.finished).differences(&after);
+        case.proof.differences.extend(before.differences(&whole));
         case.proof.grounds = self.grounds(&mut case.written.capture, &after)?;
-        let unseen = before.differences(&whole);
+        let lost = after.differences(&before);
         if self.original.session.tls.decryption.opened > 0 {
-            // The packets go without the secrets that showed more.
-            case.proof.grounds.extend(unseen.into_iter().map(|what| format!("secrets from a key log showed more: {what}")));
+            // What was decrypted of application data is zero in the packets.
+            case.proof.grounds.extend(lost.into_iter().map(|what| format!("application data that was decrypted showed more: {what}")));
+            self.keys = None;
+            let blind = Outcome::of(&self.read_back(&mut case.written.capture, Some(Known::of(self.original)))?);
+            let shown = blind.differences(&after).into_iter();
+            case.proof.grounds.extend(shown.map(|what| format!("secrets of a key log showed more: {what}")));
         } else {
-            case.proof.differences.extend(unseen);
+            case.proof.differences.extend(lost);
         }
         case.written.capture.rewind()?;
         Ok(case)
@@ -208,7 +216,7 @@ impl Source<'_> {
 
     /// Reads the packets as they are: what they alone tell, and what is to stay of them.
     fn read(&mut self, treatment: &Treatment<'_>) -> io::Result<(Finished, Option<Masks>)> {
-        let mut follower = Follower::new(self.options, &self.original.session, true);
+        let mut follower = Follower::new(self.options, self.keys, &self.original.session, true);
         self.spool.read(self.place, |frame, mark| {
             if !mark.late {
                 follower.push(frame);
@@ -217,7 +225,7 @@ impl Source<'_> {
         })?;
         let mut flow = follower.flow.ok_or_else(nothing_left)?;
         let Known { grounds, beside } = Known::of(self.original);
-        flow.close_holes(grounds.end, keyless(&self.options.limits));
+        flow.close_holes(grounds.end, given(&self.options.limits, self.keys));
         flow.close_spans();
         let readable = Readable::new(&self.original.session, treatment.pseudonyms);
         let masks = (!treatment.keep_payload).then(|| Masks::new(&flow, |way, lane| readable.runs(way, lane)));
@@ -226,7 +234,7 @@ impl Source<'_> {
 
     /// What the scrubbed packets tell.
     fn judge_again(&mut self, scrubber: &mut Scrubber<'_>) -> io::Result<Finished> {
-        let mut follower = Follower::new(self.options, &self.original.session, false);
+        let mut follower = Follower::new(self.options, self.keys, &self.original.session, false);
         scrubber.rewind();
         self.spool.read(self.place, |frame, mark| {
             if let Some(data) = scrubber.scrub(frame).filter(|_| !mark.late) {
@@ -291,7 +299,7 @@ impl Source<'_> {
         capture.rewind()?;
         let reader: Box<dyn Read> = Box::new(BufReader::new(capture.try_clone()?));
         let mut file = CaptureFile::from_reader(reader, "the new capture", 0).map_err(io::Error::other)?;
-        let mut follower = Follower::new(self.options, &self.original.session, false);
+        let mut follower = Follower::new(self.options, self.keys, &self.original.session, false);
         let mut passed = Decoder::new();
         self.spool.read(self.place, |frame, mark| {
             if !matches!(passed.decode(frame), Decoded::Tcp(_) | Decoded::Icmp(_)) {

@@ -155,8 +155,17 @@ impl Keeper {
         if skipped > 0 {
             about.push_str(&format!(" {skipped} packets between its beginning and its end were not kept."));
         }
-        let source =
-            Source { spool: &mut spool, place: 0, original: finished, options, interfaces: &[], context, secrets: &[], about: &about };
+        let source = Source {
+            spool: &mut spool,
+            place: 0,
+            original: finished,
+            options,
+            interfaces: &[],
+            context,
+            secrets: &[],
+            keys: None,
+            about: &about,
+        };
         let mut case = source.case(&Treatment::default(), tempfile::tempfile_in(&self.folder)?)?;
         let name = name(finished);
         let part = self.folder.join(format!("{name}.part"));
