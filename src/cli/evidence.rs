@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -88,18 +89,50 @@ fn default_target(numbers: &[u32]) -> PathBuf {
 }
 
 /// Standard input is read twice, like any capture: it is kept on disk beside the bundle until that is made.
-fn keep_input(files: &mut Vec<PathBuf>, target: &Path) -> anyhow::Result<Option<tempfile::NamedTempFile>> {
+fn keep_input(files: &mut Vec<PathBuf>, target: &Path) -> anyhow::Result<Option<Kept>> {
     if !files.iter().any(|file| is_stdin(file)) {
         return Ok(None);
     }
     anyhow::ensure!(files.len() == 1, "standard input cannot be one of several files");
     let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".evidence-input-").tempfile_in(folder)?;
-    let copied = io::copy(&mut io::stdin().lock().take(MOST_INPUT + 1), &mut file);
+    let mut kept = Kept::new(folder)?;
+    let copied = io::copy(&mut io::stdin().lock().take(MOST_INPUT + 1), &mut kept.file);
     let copied = copied.map_err(|error| anyhow::anyhow!("cannot keep standard input on disk: {error}"))?;
     anyhow::ensure!(copied <= MOST_INPUT, "standard input is longer than {} GiB; save it as a file", MOST_INPUT >> 30);
-    *files = vec![file.path().to_owned()];
-    Ok(Some(file))
+    *files = vec![kept.path()];
+    Ok(Some(kept))
+}
+
+/// A copy of standard input, with all that a bundle leaves out: it must go away however the program ends.
+struct Kept {
+    file: File,
+    #[cfg(not(target_os = "linux"))]
+    path: tempfile::TempPath,
+}
+
+#[cfg(target_os = "linux")]
+impl Kept {
+    /// A file without a name: the kernel forgets it with the process.
+    fn new(folder: &Path) -> io::Result<Kept> {
+        Ok(Kept { file: tempfile::tempfile_in(folder)? })
+    }
+
+    fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Kept {
+    fn new(folder: &Path) -> io::Result<Kept> {
+        let (file, path) = tempfile::Builder::new().prefix(".evidence-input-").tempfile_in(folder)?.into_parts();
+        Ok(Kept { file, path })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.to_path_buf()
+    }
 }
 
 /// The sessions meant, in the order of their numbers.
