@@ -156,6 +156,8 @@ pub struct Analyzer {
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
+    /// Of those evicted: SYNs that nobody had answered.
+    unanswered: u64,
     /// What the sessions judged so far tell of others.
     company: Company,
     secrets: Secrets,
@@ -185,6 +187,7 @@ impl Analyzer {
             candidates: Vec::new(),
             dropped_candidates: 0,
             evicted: 0,
+            unanswered: 0,
             lossy_until: None,
             rounds: Rounds::default(),
             secrets: Secrets::new(&options.limits),
@@ -344,7 +347,8 @@ impl Analyzer {
     /// Bounds that have been reached, and how often.
     pub fn limits_reached(&self) -> Vec<(&'static str, u64)> {
         let reached = [
-            ("connections followed at once", self.evicted),
+            ("connections followed at once", self.evicted - self.unanswered),
+            ("connection attempts waiting for an answer at once", self.unanswered),
             ("connections kept to see whether their server speaks TLS", self.dropped_candidates),
         ];
         reached.into_iter().filter(|(_, times)| *times > 0).collect()
@@ -419,7 +423,14 @@ impl Analyzer {
         while self.flows.len() >= self.options.limits.connections {
             let Some(flow) = self.victim().and_then(|handle| self.flows.remove(handle)) else { return };
             self.evicted += 1;
-            self.report(flow, false);
+            if flow.conn.established.is_none() && flow.conn.syn_ack.is_none() && flow.rsts.is_empty() {
+                // In a flood each would be a session that says nothing: they are counted.
+                self.unanswered += 1;
+                self.held = self.held.saturating_sub(flow.conn.held());
+                self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
+            } else {
+                self.report(flow, false);
+            }
         }
     }
 
