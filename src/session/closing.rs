@@ -144,7 +144,7 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     let tls = flow.reading.tls.as_ref()?;
     let state = &tls.ways[way];
     let last = state.last?;
-    if let Some(fatal) = state.fatal_by_place {
+    if let Some(fatal) = state.fatal_by_place.as_deref().copied() {
         return Some((fatal, SealedReading::Fatal));
     }
     let peer_way = way.opposite();

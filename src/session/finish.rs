@@ -161,7 +161,7 @@ impl Flow {
         let half = self.conn.half(way);
         let peer = self.conn.half(way.opposite());
         let tls = self.reading.tls.as_deref();
-        let state = tls.map(|tls| tls.ways[way]).unwrap_or_default();
+        let state = tls.map(|tls| tls.ways[way].clone()).unwrap_or_default();
         let (keep_alives, last_keep_alive) = half.keep_alives();
         let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
         let fin = half.fin().map(|fin| {

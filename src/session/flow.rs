@@ -18,10 +18,9 @@ const ICMP_KEPT: usize = 4;
 /// Holes kept per direction.
 const GAPS_KEPT: usize = 4;
 
-/// A connection being followed. Its fields stand in the order of how often they are used, each half of its connection at the beginning of a
-/// line of memory: see [`crate::tcp::Half`].
+/// A connection being followed. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Flow {
     /// Its streams.
     pub reading: Reading,

@@ -371,7 +371,7 @@ impl Tracker {
             for record in [&mut state.last, &mut state.before_last].into_iter().flatten().filter(of) {
                 record.opened = true;
             }
-            state.fatal_by_place = state.fatal_by_place.filter(|record| record.offset != held.seen.offset);
+            state.fatal_by_place = state.fatal_by_place.take().filter(|record| record.offset != held.seen.offset);
         }
     }
 

@@ -371,7 +371,7 @@ impl Tracker {
             self.finish_handshake(way, seen.at);
         } else if let Some(pad) = fits(alert) {
             state.padding.get_or_insert(pad);
-            state.fatal_by_place = Some(seen);
+            state.fatal_by_place = Some(Box::new(seen));
             log.add(seen.at, way, What::SealedAlert(seen.len));
             return;
         } else if !early && seen.len > finished + 64 && self.client_certificate.is_none() {
@@ -387,7 +387,7 @@ impl Tracker {
         state.flight = state.flight.saturating_add(1);
         // The shortest flight message is EncryptedExtensions with none: anything as short as an alert is one.
         if seen.len == alert || (seen.len == alert + JSSE_PADDING && state.flight == 1) {
-            state.fatal_by_place = Some(seen);
+            state.fatal_by_place = Some(Box::new(seen));
             log.add(seen.at, way, What::SealedAlert(seen.len));
             return;
         }

@@ -4,7 +4,7 @@ use crate::base::{At, Way};
 use crate::tls::Alert;
 
 /// What one direction did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WayState {
     /// Complete records.
     pub records: u32,
@@ -45,7 +45,7 @@ pub struct WayState {
     /// Encrypted records before its Finished (TLS 1.3).
     pub flight: u32,
     /// An encrypted record that can only be a fatal alert by its place.
-    pub fatal_by_place: Option<SealedRecord>,
+    pub fatal_by_place: Option<Box<SealedRecord>>,
     /// Records of application data that this direction had sent when the opposite one sent its Finished.
     pub apps_at_peer_finished: u32,
     /// A record header that cannot be.

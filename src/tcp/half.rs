@@ -70,8 +70,17 @@ pub struct Half {
     pub(super) fin: Option<FinSeen>,
     /// First payload.
     pub(super) first_data: Option<At>,
+    /// Its newest pause.
+    pause: Option<Pause>,
     /// What few connections have.
     pub(super) rare: Option<Box<Rare>>,
+}
+
+/// The last payload before a silence, which the peer had acknowledged, and the first after it.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    before: At,
+    after: At,
 }
 
 /// What few connections have.
@@ -85,8 +94,6 @@ pub(super) struct Rare {
     pub last_keep_alive: Option<At>,
     /// First and newest zero window advertised.
     pub zero_window: Option<(At, At)>,
-    /// The newest pause: the last payload before it, which the peer had acknowledged, and the first after it.
-    pub pause: Option<(At, At)>,
     /// Segments dropped for a wrong checksum.
     pub bad_checksums: u32,
     /// Overlaps that say different things.
@@ -312,13 +319,13 @@ impl Half {
     }
     /// The newest pause of a second and more: the last payload before it, all of it acknowledged by then, and the first after it.
     pub fn pause(&self) -> Option<(At, At)> {
-        self.seldom()?.pause
+        self.pause.map(|pause| (pause.before, pause.after))
     }
 
     /// Notes that new payload comes at `at` when all before it was acknowledged.
     pub(super) fn note_pause(&mut self, at: At) {
         if let Some(before) = self.last_data.filter(|before| at.time.since(before.time) >= PAUSE) {
-            self.rare().pause = Some((before, at));
+            self.pause = Some(Pause { before, after: at });
         }
     }
 
