@@ -128,6 +128,14 @@ impl Pseudonyms {
         if bare.parse::<IpAddr>().is_ok() {
             return self.spelled(name);
         }
+        // Ports stay.
+        if let Some((host, port)) = text.rsplit_once(':')
+            && (!host.contains(':') || host.ends_with(']'))
+            && port.parse::<u16>().is_ok()
+        {
+            let len = host.len();
+            return self.name(name.get_mut(..len).unwrap_or_default());
+        }
         for label in name.split_mut(|byte| is_separator(*byte)) {
             self.label(label);
         }
@@ -192,6 +200,16 @@ mod tests {
         let mut bytes = text.as_bytes().to_vec();
         Pseudonyms::of("k").name(&mut bytes);
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn ports_stay_where_they_stand_behind_a_name() {
+        for host in ["api.example.com", "192.0.2.77", "[2001:db8::7]"] {
+            assert_eq!(name(&format!("{host}:443")), format!("{}:443", name(host)));
+            assert_ne!(name(host), host);
+        }
+        let number = name("a:70000");
+        assert!(!number.ends_with(":70000"), "{number}: that is no port");
     }
 
     #[test]
