@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use self::ahead::Ahead;
 use self::hanging::Rounds;
 use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
-use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind};
+use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind, plain};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::{Numbers, Streams};
 use crate::tls::Secrets;
 
+mod ahead;
 mod hanging;
 mod settling;
 mod table;
@@ -141,6 +143,7 @@ pub struct Analyzer {
     /// Lent out while a frame is looked at.
     decoder: Option<Box<Decoder>>,
     flows: Table,
+    ahead: Ahead,
     streams: Streams,
     /// Connections that are over, in the order in which they will be reported.
     dying: VecDeque<(Time, Handle)>,
@@ -180,6 +183,7 @@ impl Analyzer {
             company: Company::new(options.limits.revisable),
             decoder: None,
             flows: Table::default(),
+            ahead: Ahead::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
             held: 0,
@@ -206,11 +210,22 @@ impl Analyzer {
         self.totals.first.get_or_insert(frame.at.time);
         self.totals.last = self.totals.last.max(Some(frame.at.time));
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
+        let likely = self.ahead.step();
+        let belongs = match plain(frame) {
+            Some(segment) => Some(self.segment(&segment, likely)),
+            None => self.decode(frame),
+        };
+        self.tick(frame.at.time);
+        belongs
+    }
+
+    /// Takes in what a frame holds, whatever it is.
+    fn decode(&mut self, frame: &Frame<'_>) -> Option<Belongs> {
         // The decoder lends out what it decoded; it comes back when that is done with.
         let mut decoder = self.decoder.take().unwrap_or_default();
         let mut belongs = None;
         match decoder.decode(frame) {
-            Decoded::Tcp(segment) => belongs = Some(self.segment(&segment)),
+            Decoded::Tcp(segment) => belongs = Some(self.segment(&segment, u32::MAX)),
             Decoded::Icmp(error) => belongs = self.icmp(&error),
             Decoded::Udp(UdpKind::Quic) => self.totals.quic += 1,
             Decoded::Udp(UdpKind::Dtls) => self.totals.dtls += 1,
@@ -218,7 +233,6 @@ impl Analyzer {
             Decoded::Skipped(why) => *self.totals.skipped.entry(why).or_default() += 1,
         }
         self.decoder = Some(decoder);
-        self.tick(frame.at.time);
         belongs
     }
 
@@ -355,14 +369,19 @@ impl Analyzer {
     }
 
     #[inline]
-    fn segment(&mut self, segment: &Segment<'_>) -> Belongs {
-        let place = match self.find(segment) {
+    fn segment(&mut self, segment: &Segment<'_>, likely: u32) -> Belongs {
+        let place = match self.find(segment, likely) {
             Ok(place) => place,
             Err(late) => return late,
         };
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
         let connection = flow.serial.wrapping_sub(1);
+        if flow.is_ordinary(segment) && !given.may_learn() {
+            // Nothing is held of it, and nothing ends with it.
+            flow.push_ordinary(segment, given);
+            return Belongs { connection, late: false };
+        }
         let before = held(flow, given);
         flow.push(segment, given);
         self.held = (self.held + held(flow, given)).saturating_sub(before);
@@ -373,14 +392,14 @@ impl Analyzer {
         Belongs { connection, late: false }
     }
 
-    /// The place of the connection a segment belongs to.
+    /// The place of the connection a segment belongs to: `likely` that one.
     ///
     /// # Errors
     ///
     /// It is a late packet of a connection that has none any more.
     #[inline]
-    fn find(&mut self, segment: &Segment<'_>) -> Result<u32, Belongs> {
-        match self.flows.find(&segment.key) {
+    fn find(&mut self, segment: &Segment<'_>, likely: u32) -> Result<u32, Belongs> {
+        match self.flows.find(&segment.key, likely) {
             Some(place) if !segment.flags.has(TcpFlags::SYN) => Ok(place),
             known => self.begin(segment, known),
         }
@@ -459,7 +478,7 @@ impl Analyzer {
 
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {
         self.totals.icmp_errors += 1;
-        let place = match self.flows.find(&error.key) {
+        let place = match self.flows.find(&error.key, u32::MAX) {
             Some(place) => place,
             None => match self.streams.late(&error.key, error.way, None) {
                 Some(connection) => return Some(Belongs { connection, late: true }),

@@ -17,8 +17,6 @@ pub(super) struct Table {
     places: HashTable<u32>,
     flows: Vec<Option<Box<Flow>>>,
     free: Vec<u32>,
-    /// The connection of the newest packet: the next one is often of the same.
-    newest: Option<(FlowKey, u32)>,
     serial: u32,
 }
 
@@ -40,18 +38,20 @@ impl Table {
         self.flows.len()
     }
 
-    /// The place of the connection between these endpoints.
+    /// The place of the connection between these endpoints. At `likely` it is looked for first.
     #[inline]
-    pub(super) fn find(&mut self, key: &FlowKey) -> Option<u32> {
-        if let Some((newest, place)) = &self.newest
-            && newest == key
-        {
-            return Some(*place);
-        }
+    pub(super) fn find(&self, key: &FlowKey, likely: u32) -> Option<u32> {
         let flows = &self.flows;
-        let place = *self.places.find(self.hasher.hash_one(key), |place| keyed(flows, *place) == Some(key))?;
-        self.newest = Some((*key, place));
-        Some(place)
+        if keyed(flows, likely) == Some(key) {
+            return Some(likely);
+        }
+        self.places.find(self.hasher.hash_one(key), |place| keyed(flows, *place) == Some(key)).copied()
+    }
+
+    /// The place at which it stands if it stands anywhere, almost always: connections themselves are not looked at.
+    #[inline]
+    pub(super) fn likely(&self, key: &FlowKey) -> Option<u32> {
+        self.places.find(self.hasher.hash_one(key), |_| true).copied()
     }
 
     /// The connection at a place.
@@ -90,7 +90,6 @@ impl Table {
         }
         let (flows, hasher) = (&self.flows, &self.hasher);
         self.places.insert_unique(hasher.hash_one(key), place, |place| keyed(flows, *place).map_or(0, |key| hasher.hash_one(key)));
-        self.newest = Some((key, place));
         place
     }
 
@@ -102,9 +101,6 @@ impl Table {
         let key = flow.conn.key;
         if let Ok(entry) = self.places.find_entry(self.hasher.hash_one(key), |place| *place == handle.place) {
             entry.remove();
-        }
-        if self.newest.is_some_and(|(newest, _)| newest == key) {
-            self.newest = None;
         }
         Some(flow)
     }
@@ -118,7 +114,6 @@ impl Table {
     #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
     pub(super) fn take(&mut self) -> Vec<Box<Flow>> {
         self.places.clear();
-        self.newest = None;
         std::mem::take(&mut self.flows).into_iter().flatten().collect()
     }
 }
@@ -141,14 +136,14 @@ mod tests {
     fn a_handle_finds_its_connection_and_never_the_next_in_its_place() {
         let mut table = Table::default();
         let places: Vec<u32> = (1000..1100).map(|port| table.insert(flow(port))).collect();
-        assert_eq!(table.find(&flow(1007).conn.key), Some(places[7]));
-        assert_eq!(table.find(&flow(2000).conn.key), None);
+        assert_eq!(table.find(&flow(1007).conn.key, 0), Some(places[7]));
+        assert_eq!(table.find(&flow(2000).conn.key, 0), None);
         let handle = table.handle(places[7]);
         assert_eq!(table.remove(handle).unwrap().conn.key, flow(1007).conn.key);
-        assert_eq!(table.find(&flow(1007).conn.key), None);
+        assert_eq!(table.find(&flow(1007).conn.key, 0), None);
         assert_eq!(table.insert(flow(2000)), places[7], "the place is used again");
         assert!(table.held(handle).is_none() && table.remove(handle).is_none());
-        assert_eq!(table.find(&flow(2000).conn.key), Some(places[7]));
+        assert_eq!(table.find(&flow(2000).conn.key, 0), Some(places[7]));
         assert_eq!((table.len(), table.take().len(), table.len()), (100, 100, 0));
     }
 }

@@ -93,6 +93,17 @@ impl FlowKey {
         if src <= dst { (FlowKey { a: src, b: dst }, Way::AtoB) } else { (FlowKey { a: dst, b: src }, Way::BtoA) }
     }
 
+    /// The same for IPv4, of addresses and ports as numbers.
+    #[inline]
+    pub fn v4(src: (u32, u16), dst: (u32, u16)) -> (FlowKey, Way) {
+        let packed = |(ip, port): (u32, u16)| Packed { v6: false, ip: [0, ip.into()], port };
+        if src <= dst {
+            (FlowKey { a: packed(src), b: packed(dst) }, Way::AtoB)
+        } else {
+            (FlowKey { a: packed(dst), b: packed(src) }, Way::BtoA)
+        }
+    }
+
     /// Who sends along `way`.
     pub fn source(&self, way: Way) -> Endpoint {
         match way {

@@ -128,6 +128,15 @@ impl CaptureFile {
         Ok(Some((self.frame(record), self.secrets())))
     }
 
+    /// The bytes of the packets that come next, as far as they have been read already; empty for a packet that is not easily told.
+    pub fn ahead(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.input.window();
+        std::iter::from_fn(move || match &self.format {
+            Parser::Pcap(pcap) => pcap.peek(&mut rest),
+            Parser::Pcapng(section) => section.peek(&mut rest),
+        })
+    }
+
     /// Reads up to behind the next packet; says how long its record was.
     #[inline]
     fn advance(&mut self) -> Result<Option<usize>, CaptureError> {

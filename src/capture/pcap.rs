@@ -60,6 +60,15 @@ impl Pcap {
         if self.modified { MODIFIED_HEADER } else { PACKET_HEADER }
     }
 
+    /// Takes the packet that `rest` begins with from it, if it is there to its end.
+    #[inline]
+    pub(super) fn peek<'a>(&self, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let [_, _, _, _, _, _, _, _, a, b, c, d, _, _, _, _] = *rest.first_chunk::<PACKET_HEADER>()?;
+        let (data, after) = rest.get(self.packet_header()..)?.split_at_checked(self.order.u32([a, b, c, d]) as usize)?;
+        *rest = after;
+        Some(data)
+    }
+
     /// Reads the header of the packet that `record` begins with; its bytes may not be there yet.
     #[inline]
     pub(super) fn packet(&self, record: &[u8], packet: &mut Packet) -> Result<(), Damage> {

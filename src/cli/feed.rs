@@ -291,6 +291,9 @@ impl Feed {
                 self.finished = !self.analyzer.finish_some();
                 return Ok(!self.finished || self.has_more());
             };
+            if self.analyzer.wants_to_look_ahead() {
+                self.analyzer.look_ahead(capture.ahead());
+            }
             let first = match capture.next_with_secrets() {
                 Ok(Some((frame, lines))) => {
                     self.keylogs.take(lines, self.analyzer.secrets());

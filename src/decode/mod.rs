@@ -10,6 +10,7 @@ mod icmp;
 mod ip;
 mod layout;
 mod link;
+mod plain;
 mod segment;
 mod tcp;
 mod tunnel;
@@ -18,6 +19,7 @@ mod udp;
 use etherparse::{EtherType, IpNumber};
 
 pub use layout::{Header, Passed, sum};
+pub use plain::{foretell, plain};
 pub use segment::{Checksum, Decoded, IcmpError, IcmpKind, Segment, Skip, TcpFlags, TcpOptions, UdpKind};
 
 use crate::base::Frame;

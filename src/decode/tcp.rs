@@ -71,21 +71,25 @@ fn without_options<'c>(seen: &[u8], copy: &'c mut [u8; TcpHeader::MIN_LEN]) -> O
 
 #[inline(always)]
 fn fields<'a>(header: &TcpHeaderSlice<'_>, options: &'a [u8], payload: Bytes<'a>) -> Header<'a> {
-    // All 12 bits: etherparse leaves the reserved ones out.
-    let flags = match header.slice() {
-        [_, _, _, _, _, _, _, _, _, _, _, _, high, low, ..] => u16::from_be_bytes([high & 0x0f, *low]),
-        _ => 0,
-    };
     Header {
         source_port: header.source_port(),
         destination_port: header.destination_port(),
         seq: header.sequence_number(),
         ack: header.acknowledgment_number(),
-        flags: TcpFlags(flags),
+        flags: flags(header),
         window: header.window_size(),
         checksum: header.checksum(),
         options,
         payload,
+    }
+}
+
+/// All 12 bits: etherparse leaves the reserved ones out.
+#[inline(always)]
+pub(super) fn flags(header: &TcpHeaderSlice<'_>) -> TcpFlags {
+    match header.slice() {
+        [_, _, _, _, _, _, _, _, _, _, _, _, high, low, ..] => TcpFlags(u16::from_be_bytes([high & 0x0f, *low])),
+        _ => TcpFlags::default(),
     }
 }
 
@@ -137,7 +141,7 @@ fn flow(packet: Packet<'_>, source: u16, destination: u16) -> (FlowKey, Way) {
 
 /// The options, over unknown and damaged ones as far as their lengths lead.
 #[inline(always)]
-fn options(bytes: &[u8]) -> TcpOptions {
+pub(super) fn options(bytes: &[u8]) -> TcpOptions {
     match *bytes {
         [] => TcpOptions::default(),
         // The usual layout (RFC 7323 appendix A), without a detour.

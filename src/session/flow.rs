@@ -99,6 +99,32 @@ impl Flow {
         }
     }
 
+    /// Reads a little of everything that the next segment will need, so that it is in the cache then.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        u64::from(self.serial) + self.conn.touch()
+    }
+
+    /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.
+    #[inline]
+    pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
+        self.rsts.is_empty() && self.conn.is_ordinary(segment)
+    }
+
+    /// Takes in an [ordinary](Flow::is_ordinary) segment: what [`push`](Flow::push) would do, without looking for what is not there. It
+    /// ends nothing, and leaves nothing held beyond a hole.
+    #[inline]
+    pub fn push_ordinary(&mut self, segment: &Segment<'_>, given: Given<'_>) {
+        let way = segment.way;
+        let knew = self.conn.half(way.opposite()).offset_of(segment.ack);
+        let offset = self.conn.accept_ordinary(segment);
+        if !segment.payload.is_empty() {
+            let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
+            let piece = Piece::Data { at: segment.at, offset, bytes: segment.payload };
+            self.reading.take(way, &piece, from_start[way], knew, given, &mut self.log);
+        }
+    }
+
     /// Takes in a segment.
     pub fn push(&mut self, segment: &Segment<'_>, given: Given<'_>) {
         let way = segment.way;

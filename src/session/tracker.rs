@@ -89,6 +89,13 @@ impl Tracker {
         }
     }
 
+    /// Reads a little of everything that the next record will need, so that it is in the cache then.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        let framers = self.framers[Way::AtoB].records() + self.framers[Way::BtoA].records();
+        framers + self.ways[Way::AtoB].touch() + self.ways[Way::BtoA].touch() + u64::from(self.records)
+    }
+
     /// One direction's framer, for what stands unfinished in it.
     pub fn framer(&self, way: Way) -> &Framer {
         &self.framers[way]
@@ -107,14 +114,16 @@ impl Tracker {
             spans.cut(way, &partial, self.framers[way].is_sealed());
         }
         let mut input = Input::new(piece);
+        // The first of these is all that most pieces take.
+        while let Some(head) = self.framers[way].next_whole(&mut input) {
+            self.record(way, &head, &Body::Sealed(None), knew, given, log);
+            if input.is_used_up() {
+                return None;
+            }
+        }
         while let Some(unit) = self.framers[way].next(&mut input) {
             let seal = match unit {
-                Unit::Record { head, body } => {
-                    if let Some(spans) = &mut log.spans {
-                        spans.record(way, &head, &body);
-                    }
-                    self.record(way, &head, &body, knew, given, log)
-                }
+                Unit::Record { head, body } => self.record(way, &head, &body, knew, given, log),
                 Unit::Handshake(message) => {
                     self.handshake(way, &message, log);
                     self.look_for_keys(&message, given);
@@ -222,6 +231,9 @@ impl Tracker {
 
     /// A complete record. True if everything after it is encrypted (TLS ≤ 1.2 after ChangeCipherSpec).
     fn record(&mut self, way: Way, head: &RecordHead, body: &Body<'_>, knew: u64, given: Given<'_>, log: &mut Log) -> bool {
+        if let Some(spans) = &mut log.spans {
+            spans.record(way, head, body);
+        }
         self.records = self.records.saturating_add(1);
         let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew, opened: false };
         let state = &mut self.ways[way];
@@ -266,6 +278,10 @@ impl Tracker {
     }
 
     fn application_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+        if self.ways[way].finished.is_some() && self.server_hello.is_some() {
+            self.data(way, seen, false, log);
+            return;
+        }
         let client = self.is_client(way);
         let at = seen.at;
         if self.client_hello.is_some() && self.server_hello.is_none() && self.client.is_some() {

@@ -58,6 +58,18 @@ pub struct WayState {
     pub early: u32,
 }
 
+impl WayState {
+    /// Reads from each line of memory that the next record needs.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        let last = self.last.as_ref().map_or(0, |last| last.offset);
+        let before = self.before_last.as_ref().map_or(0, |before| before.offset);
+        [last, before, self.last_app_end, self.records.into(), self.flight.into(), self.run_largest.into()]
+            .into_iter()
+            .fold(0, u64::wrapping_add)
+    }
+}
+
 /// A record whose content is hidden, and what its sender knew when it sent it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SealedRecord {

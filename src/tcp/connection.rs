@@ -102,6 +102,12 @@ impl Connection {
         &self.halves[way]
     }
 
+    /// Reads a little of everything that the next segment will need, so that it is in the cache then.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.halves[Way::AtoB].touch() + self.halves[Way::BtoA].touch() + u64::from(self.last.frame)
+    }
+
     /// Base sequence numbers as Wireshark's numbering uses them.
     pub fn bases(&self) -> Bases {
         self.bases
@@ -129,6 +135,52 @@ impl Connection {
     /// Bytes held beyond holes, both ways.
     pub fn held(&self) -> usize {
         self.halves[Way::AtoB].held() + self.halves[Way::BtoA].held()
+    }
+
+    /// Whether a segment goes on where the connection stands, and nothing else: the next bytes in order, or an ACK of more than before, with
+    /// nothing missing either way. Most segments do.
+    #[inline]
+    pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
+        let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
+        let (len, acked) = (segment.payload_len, half.acked);
+        segment.flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
+            && self.up
+            && half.is_steady()
+            && peer.is_steady()
+            && segment.seq == half.next
+            && segment.seq == half.max
+            && segment.payload.len() == len as usize
+            && segment.window != 0
+            && segment.options.sack.is_none()
+            && segment.checksum != Checksum::Bad
+            && half.acked().is_some()
+            && distance(segment.ack, acked) >= i64::from(len == 0)
+            && distance(segment.ack, peer.max) <= 0
+    }
+
+    /// Takes in an [ordinary](Connection::is_ordinary) segment, as [`accept`](Connection::accept) would; the offset of its payload.
+    #[inline]
+    pub fn accept_ordinary(&mut self, segment: &Segment<'_>) -> u64 {
+        let ack = Some(segment.ack);
+        Numbers { seq: segment.seq, ack, syn: false }.teach(&mut self.bases, segment.way);
+        self.last = segment.at;
+        let (half, peer) = self.halves.pair_mut(segment.way);
+        half.good_checksum |= segment.checksum == Checksum::Good;
+        half.packets = half.packets.saturating_add(1);
+        half.sender.learn(segment);
+        if segment.ack != half.acked {
+            acknowledge(half, peer, segment);
+        }
+        half.window = segment.window;
+        half.last = Some(segment.at);
+        let offset = half.delivered;
+        if segment.payload_len > 0 {
+            note_fresh(half, peer, segment);
+            half.bytes += u64::from(segment.payload_len);
+            advance(half, segment.payload_len.into());
+        }
+        half.remember(segment);
+        offset
     }
 
     /// Takes in a segment. `sink` gets what became readable of either stream, in order; `room` is what may still be held in total.
@@ -332,6 +384,22 @@ fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool 
     !first
 }
 
+/// Takes note of payload beyond all that was sent before.
+#[inline]
+fn note_fresh(half: &mut Half, peer: &Half, segment: &Segment<'_>) {
+    // The first byte that the peer has not: what follows waits behind it.
+    if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {
+        half.repeated.since = segment.at;
+        half.note_pause(segment.at);
+    }
+    if !half.spoke {
+        half.spoke = true;
+        half.first_data = Some(segment.at);
+    }
+    half.max = segment.seq.wrapping_add(segment.payload_len);
+    half.last_data = Some(segment.at);
+}
+
 /// Takes in payload; returns how many of its bytes were sent before.
 fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits, room: usize, sink: &mut impl FnMut(Piece<'_>)) -> u32 {
     let len = segment.payload_len;
@@ -344,17 +412,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     let fresh = distance(end, half.max);
     let repeated = if fresh >= i64::from(len) { 0 } else { len - u32::try_from(fresh.max(0)).unwrap_or(0) };
     if fresh > 0 {
-        // The first byte that the peer has not: what follows waits behind it.
-        if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {
-            half.repeated.since = segment.at;
-            half.note_pause(segment.at);
-        }
-        if !half.spoke {
-            half.spoke = true;
-            half.first_data = Some(segment.at);
-        }
-        half.max = end;
-        half.last_data = Some(segment.at);
+        note_fresh(half, peer, segment);
     } else {
         // Sent before, as far as the highest sequence number tells. A late first copy (reordering) fills a hole and is no repetition.
         let fills_hole = ahead >= 0 && half.ahead.as_ref().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;

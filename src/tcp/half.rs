@@ -28,7 +28,7 @@ pub struct Half {
     /// One past the highest sequence number sent (SYN and FIN count one each).
     pub(super) max: u32,
     /// Highest acknowledgement number this direction carried; meaningful with `has_acked`.
-    acked: u32,
+    pub(super) acked: u32,
     /// Packets (captured twice counts once).
     pub(super) packets: u32,
     /// Window field of its newest packet, unscaled.
@@ -181,6 +181,19 @@ impl Half {
             self.next = seq;
             self.max = seq;
         }
+    }
+
+    /// Reads from each line of memory that an ordinary segment needs.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let [first, _, last] = &self.recent;
+        [self.packets, self.sender.touch(), self.repeated.total, first.seq, last.look].into_iter().map(u64::from).sum()
+    }
+
+    /// Its stream has begun and goes on, with nothing waiting behind a hole.
+    #[inline]
+    pub(super) fn is_steady(&self) -> bool {
+        self.started && !(self.holding | self.finished | self.reset)
     }
 
     /// The sequence number of the stream's first byte, once that is known.

@@ -17,6 +17,11 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Reads some of it.
+    pub(super) fn touch(&self) -> u32 {
+        self.same
+    }
+
     /// Counts an ordinary packet in.
     pub fn learn(&mut self, segment: &Segment<'_>) {
         // Majority vote in constant space (Boyer and Moore): the most common TTL wins if it has the majority.
