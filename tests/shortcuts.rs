@@ -42,7 +42,7 @@ fn a_plain_frame_is_decoded_as_any_other() {
             let Decoded::Tcp(long) = long else { panic!("{} frame {}: {long:?}", path.display(), frame.at.frame) };
             assert_eq!(format!("{short:?}"), format!("{long:?}"), "{}", path.display());
             if frame.data.get(14) == Some(&0x45) {
-                assert_eq!(foretell(frame.data), Some(long.key), "{} frame {}", path.display(), frame.at.frame);
+                assert_eq!(foretell(frame.data), Some((long.key, long.way)), "{} frame {}", path.display(), frame.at.frame);
             }
         }
     }

@@ -7,6 +7,7 @@
 use std::hint::black_box;
 
 use super::Analyzer;
+use crate::base::Way;
 use crate::decode::foretell;
 
 /// Frames looked at together.
@@ -43,14 +44,18 @@ impl Analyzer {
     /// out.
     pub fn look_ahead<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) {
         let mut ahead = Ahead { places: [NOWHERE; AHEAD], next: 0, len: 0 };
-        for (place, frame) in ahead.places.iter_mut().zip(frames) {
+        let mut ways = [Way::AtoB; AHEAD];
+        for ((place, way), frame) in ahead.places.iter_mut().zip(&mut ways).zip(frames) {
             ahead.len += 1;
-            *place = foretell(frame).and_then(|key| self.flows.likely(&key)).unwrap_or(NOWHERE);
+            if let Some((key, of)) = foretell(frame) {
+                *way = of;
+                *place = self.flows.likely(&key).unwrap_or(NOWHERE);
+            }
         }
         // Each step needs what the one before it has brought.
-        let flows = || ahead.places.iter().filter_map(|place| self.flows.get(*place));
-        black_box(flows().map(|flow| flow.touch()).fold(0, u64::wrapping_add));
-        black_box(flows().filter_map(|flow| flow.reading.tls.as_ref()).map(|tls| tls.touch()).fold(0, u64::wrapping_add));
+        let flows = || ahead.places.iter().zip(ways).filter_map(|(place, way)| Some((self.flows.get(*place)?, way)));
+        black_box(flows().map(|(flow, way)| flow.touch(way)).fold(0, u64::wrapping_add));
+        black_box(flows().filter_map(|(flow, way)| Some(flow.reading.tls.as_ref()?.touch(way))).fold(0, u64::wrapping_add));
         self.ahead = ahead;
     }
 }

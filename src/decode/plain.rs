@@ -3,16 +3,16 @@
 use etherparse::{EtherType, Ethernet2HeaderSlice, IpNumber, Ipv4HeaderSlice, TcpHeaderSlice};
 
 use super::{Checksum, Segment, checksum, tcp};
-use crate::base::{FlowKey, Frame, LinkType};
+use crate::base::{FlowKey, Frame, LinkType, Way};
 
-/// The connection of such a frame of which these are the bytes, if it is one: a guess that costs next to nothing.
+/// The connection of such a frame of which these are the bytes, if it is one, and its way: a guess that costs next to nothing.
 #[inline]
-pub fn foretell(frame: &[u8]) -> Option<FlowKey> {
+pub fn foretell(frame: &[u8]) -> Option<(FlowKey, Way)> {
     let [8, 0, 0x45, _, _, _, _, _, _, _, _, 6, _, _, a, b, c, d, e, f, g, h, i, j, k, l] = *frame.get(12..)?.first_chunk()? else {
         return None;
     };
     let (source, destination) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
-    Some(FlowKey::v4((source, u16::from_be_bytes([i, j])), (destination, u16::from_be_bytes([k, l]))).0)
+    Some(FlowKey::v4((source, u16::from_be_bytes([i, j])), (destination, u16::from_be_bytes([k, l]))))
 }
 
 /// The segment in `frame`, where there is nothing out of the ordinary about it: what [`Decoder::decode`](super::Decoder::decode) would say

@@ -99,10 +99,10 @@ impl Flow {
         }
     }
 
-    /// Reads a little of everything that the next segment will need, so that it is in the cache then.
+    /// Reads a little of everything that the next segment of `way` will need, so that it is in the cache then.
     #[inline]
-    pub fn touch(&self) -> u64 {
-        u64::from(self.serial) + self.conn.touch()
+    pub fn touch(&self, way: Way) -> u64 {
+        u64::from(self.serial).wrapping_add(self.conn.touch(way))
     }
 
     /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.

@@ -89,11 +89,12 @@ impl Tracker {
         }
     }
 
-    /// Reads a little of everything that the next record will need, so that it is in the cache then.
+    /// Reads a little of everything that the next record of `way` will need, so that it is in the cache then.
     #[inline]
-    pub fn touch(&self) -> u64 {
-        let framers = self.framers[Way::AtoB].records() + self.framers[Way::BtoA].records();
-        framers + self.ways[Way::AtoB].touch() + self.ways[Way::BtoA].touch() + u64::from(self.records)
+    pub fn touch(&self, way: Way) -> u64 {
+        let peer = &self.ways[way.opposite()];
+        let own = [self.framers[way].records(), self.ways[way].touch(), self.records.into()];
+        own.into_iter().fold(peer.last_app_end.wrapping_add(peer.app_records.into()), u64::wrapping_add)
     }
 
     /// One direction's framer, for what stands unfinished in it.

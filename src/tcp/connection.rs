@@ -102,10 +102,11 @@ impl Connection {
         &self.halves[way]
     }
 
-    /// Reads a little of everything that the next segment will need, so that it is in the cache then.
+    /// Reads a little of everything that the next segment of `way` will need, so that it is in the cache then.
     #[inline]
-    pub fn touch(&self) -> u64 {
-        self.halves[Way::AtoB].touch() + self.halves[Way::BtoA].touch() + u64::from(self.last.frame)
+    pub fn touch(&self, way: Way) -> u64 {
+        let peer = &self.halves[way.opposite()];
+        [self.halves[way].touch(), peer.packets.into(), self.last.frame.into()].into_iter().fold(0, u64::wrapping_add)
     }
 
     /// Base sequence numbers as Wireshark's numbering uses them.

@@ -11,7 +11,7 @@ mod servers;
 mod silences;
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -149,11 +149,11 @@ impl Company {
         touched.extend(self.servers.learn(session).map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
         self.learn_silence(session, &mut touched);
         self.learn_hello(session, name, &mut touched);
-        let beside = self.beside(session, alive);
+        let beside = self.beside(session, name, alive);
         let verdict = judge(session, &beside);
         self.learn_moment(id, session, &verdict);
         self.reconsider(&touched, judge, alive);
-        let topics = self.topics(session, &verdict);
+        let topics = self.topics(session, name, &verdict);
         let open = !topics.is_empty() && self.most > 0;
         if open {
             if self.waiting.len() >= self.most
@@ -185,12 +185,16 @@ impl Company {
 
     /// The name asked for, as a hash: of most sessions it is only compared.
     fn name(&self, session: &Session) -> Option<u64> {
-        Some(self.names.hash_one(session.sni()?.to_ascii_lowercase()))
+        let mut hasher = self.names.build_hasher();
+        for byte in session.tls.client_hello.as_ref()?.server_name.as_ref()?.bytes() {
+            hasher.write_u8(byte.to_ascii_lowercase());
+        }
+        Some(hasher.finish())
     }
 
-    fn beside(&self, session: &Session, alive: Alive<'_>) -> Beside {
+    fn beside(&self, session: &Session, name: Option<u64>, alive: Alive<'_>) -> Beside {
         Beside {
-            winner: self.races.winner(session, self.name(session)),
+            winner: self.races.winner(session, name),
             fall: self.servers.fall(session, alive),
             served: self.servers.served(session),
             same_silence: self.silences.same(session),
@@ -234,10 +238,10 @@ impl Company {
     }
 
     /// What later sessions may tell of `session`.
-    fn topics(&self, session: &Session, verdict: &Verdict) -> Vec<Topic> {
+    fn topics(&self, session: &Session, name: Option<u64>, verdict: &Verdict) -> Vec<Topic> {
         let mut topics = Vec::new();
         if verdict.cause != "parallel-attempt" {
-            topics.extend(Races::rivals(session, self.name(session)).into_iter().map(Topic::Race));
+            topics.extend(Races::rivals(session, name).into_iter().map(Topic::Race));
         }
         if verdict.cause != "server-process-died" && Servers::concerns(session) {
             topics.push(Topic::Server(session.ends.server));
@@ -273,7 +277,7 @@ impl Company {
                 continue;
             }
             one.tries += 1;
-            let beside = self.beside(&one.session, alive);
+            let beside = self.beside(&one.session, self.name(&one.session), alive);
             let verdict = judge(&one.session, &beside);
             if (verdict.fault, verdict.cause, verdict.fault_confidence)
                 == (one.verdict.fault, one.verdict.cause, one.verdict.fault_confidence)
