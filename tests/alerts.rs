@@ -1,8 +1,8 @@
 //! Every alert that can be read, in clear or with keys, against tshark with the same keys: equal in frame, direction, level, description.
 //!
 //! Alerts that only the program reads must have their reason: tshark does not take the connection for TLS. Told that it is TLS (`-d`), and not
-//! to take it for HTTP instead, tshark must read the very same. So it is where a server answers with an alert to what is no ClientHello: to
-//! a health check's FIN, or to plain HTTP. No other difference passes.
+//! to take it for HTTP instead, tshark must read the very same. So it is where a server answers with an alert to what is no ClientHello (to
+//! a health check's FIN, to plain HTTP), and where a port is known for another protocol. No other difference passes.
 //!
 //! It runs without the test harness, to say why where it does not run. `WHOHUNGUP_EXTRA_CAPTURES` names a directory with more captures; of
 //! their key logs, one may belong to several.

@@ -340,9 +340,6 @@ mod tests {
                 "ERROR 2013 (HY000): Lost connection to MySQL server at 'reading authorization packet', system error: 0",
                 Wire::FinInHandshake,
             ),
-            (
-                Wire::BadServerCertificate,
-            ),
             ("smtpd: SSL_accept error from unknown[192.0.2.1]: lost connection", Wire::ClientLeftInHandshake),
             ("net::ERR_CONNECTION_CLOSED", Wire::FinInHandshake),
             ("certificate has expired", Wire::BadServerCertificate),
