@@ -46,6 +46,20 @@ fn what_is_unknown_of_a_close_notify_is_not_told_of_its_fin() {
     assert!(bare > 30 && unknown > 3, "{bare}, {unknown}: the captures were not read");
 }
 
+/// A pause of nothing is what is left where its beginning was not kept: it is never told.
+#[test]
+fn no_summary_tells_of_a_pause_of_nothing() {
+    let mut measured = 0;
+    for path in common::files() {
+        for Finished { session, verdict, .. } in common::sessions_of(&path).0 {
+            let told = &verdict.summary;
+            assert!(!told.contains(" 0 µs"), "{} {:?}: {told}", common::name(&path), session.tcp_stream);
+            measured += u32::from(told.contains("s after the last data"));
+        }
+    }
+    assert!(measured > 10, "{measured}: the captures were not read");
+}
+
 /// Two rules that fire on one session are ordered, or a third one silences one of them, or they agree on the fault. Otherwise which of them
 /// is right would be left to chance, or every such session would be undetermined for want of a line in `yields_to`.
 #[test]
