@@ -29,7 +29,7 @@ install:
 		$(PREFIX)/share/zsh/site-functions $(PREFIX)/share/fish/vendor_completions.d
 	@set -e; bin="$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin/whohungup"; share=$(PREFIX)/share; \
 	"$$bin" man >$$share/man/man1/whohungup.1; \
-	for command in read show live causes interfaces; do "$$bin" man $$command >$$share/man/man1/whohungup-$$command.1; done; \
+	for command in read show live evidence causes interfaces; do "$$bin" man $$command >$$share/man/man1/whohungup-$$command.1; done; \
 	"$$bin" completions bash >$$share/bash-completion/completions/whohungup; \
 	"$$bin" completions zsh >$$share/zsh/site-functions/_whohungup; \
 	"$$bin" completions fish >$$share/fish/vendor_completions.d/whohungup.fish

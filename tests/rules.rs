@@ -13,6 +13,7 @@ use serde_json::Value;
 use whohungup::analyze::{Finished, Options};
 use whohungup::diagnose::Reading;
 use whohungup::diagnose::rules::{self, Rule};
+use whohungup::session::CloseNotify;
 
 /// What fires on a session: all of it, and what is left when each has given way.
 fn fired(Finished { session, beside, .. }: &Finished) -> (Vec<(&'static Rule, Reading)>, BTreeSet<&'static str>) {
@@ -22,6 +23,41 @@ fn fired(Finished { session, beside, .. }: &Finished) -> (Vec<(&'static Rule, Re
     let left = all.iter().filter(|(rule, _)| !rule.yields_to.iter().any(|better| slugs.contains(better))).map(|(rule, _)| rule.slug);
     let left = left.collect();
     (all, left)
+}
+
+/// Whether a FIN was announced is said only where it is known.
+#[test]
+fn what_is_unknown_of_a_close_notify_is_not_told_of_its_fin() {
+    let (mut bare, mut unknown) = (0, 0);
+    for path in common::files() {
+        for Finished { session, verdict, .. } in common::sessions_of(&path).0 {
+            let reactions = verdict.reactions.iter().map(|reaction| (reaction.from, &reaction.what));
+            let cited = verdict.evidence.iter().map(|citation| (citation.from, &citation.what));
+            for (from, what) in reactions.chain(cited) {
+                let Some(said) = from.map(|side| session.close_notify[side]) else { continue };
+                if what.contains("no close_notify before it") {
+                    assert_eq!(said, CloseNotify::Absent, "{}: {:?}", common::name(&path), session.tcp_stream);
+                    bare += 1;
+                }
+                unknown += u32::from(what.contains("cannot be told") && said == CloseNotify::Unknown);
+            }
+        }
+    }
+    assert!(bare > 30 && unknown > 3, "{bare}, {unknown}: the captures were not read");
+}
+
+/// A pause of nothing is what is left where its beginning was not kept: it is never told.
+#[test]
+fn no_summary_tells_of_a_pause_of_nothing() {
+    let mut measured = 0;
+    for path in common::files() {
+        for Finished { session, verdict, .. } in common::sessions_of(&path).0 {
+            let told = &verdict.summary;
+            assert!(!told.contains(" 0 µs"), "{} {:?}: {told}", common::name(&path), session.tcp_stream);
+            measured += u32::from(told.contains("s after the last data"));
+        }
+    }
+    assert!(measured > 10, "{measured}: the captures were not read");
 }
 
 /// Two rules that fire on one session are ordered, or a third one silences one of them, or they agree on the fault. Otherwise which of them

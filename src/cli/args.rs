@@ -430,6 +430,19 @@ mod tests {
     }
 
     #[test]
+    fn every_command_gets_its_manual_page_and_its_line_in_the_readme() {
+        for command in command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let pages = include_str!("../../Makefile").lines().find_map(|line| line.trim().strip_prefix("for command in ")).unwrap();
+            assert!(pages.split([' ', ';']).any(|page| page == name), "make install makes no page of {name}");
+            let lines = include_str!("../../README.md").lines().filter(|line| line.starts_with('|') && line.contains(" | "));
+            let told =
+                lines.filter(|line| line.contains(&format!("whohungup {name}")) || (name == "read" && line.contains("short for `read`")));
+            assert!(told.count() > 0, "{name}");
+        }
+    }
+
+    #[test]
     fn a_file_alone_is_read() {
         let meant = |arguments: &[&str]| meant(arguments.iter().map(OsString::from).collect()).join(std::ffi::OsStr::new(" "));
         assert_eq!(meant(&["w", "a.pcap", "--all"]), "w read a.pcap --all");

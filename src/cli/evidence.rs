@@ -13,12 +13,14 @@ use crate::cli::feed::{Feed, is_stdin, quoted};
 use crate::cli::progress::Progress;
 use crate::cli::show::{NAMED, not_found};
 use crate::cli::{Console, INCOMPLETE, RAN};
-use crate::evidence::{self, Made, Output, Pseudonyms, Request, Stamp, Treatment};
+use crate::evidence::{self, Made, Output, Pseudonyms, Request, Stamp, Stop, Treatment};
 use crate::report::text::count;
 use crate::report::{Context, STORY_EVENTS};
 
 /// Sessions that one bundle takes.
 const MOST_SESSIONS: usize = 10_000;
+/// What a shell reports of a program that a signal ended: this, and the signal.
+const SIGNALLED: usize = 128;
 /// Bytes of standard input that are kept on disk, to be read twice.
 const MOST_INPUT: u64 = 16 << 30;
 
@@ -27,8 +29,15 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
     let (mut files, numbers) = split(&args.files);
     anyhow::ensure!(numbers.is_empty() || !args.flagged, "--flagged takes all flagged sessions: name numbers, or leave --flagged out");
     let target = args.output.clone().unwrap_or_else(|| default_target(&numbers));
+    let stop = Stop::default();
     // What cannot be written need not be read for.
-    drop(Output::new(&target, args.force).map_err(|error| refused(&target, &error))?);
+    drop(Output::new(&target, args.force, &stop).map_err(|error| refused(&target, &error))?);
+    let read = files.iter().chain(&args.keys.keylog);
+    anyhow::ensure!(
+        !read.into_iter().any(|file| lies_in(file, &target)),
+        "{} holds what is to be read; name another place",
+        quoted(&target)
+    );
     let kept = keep_input(&mut files, &target)?;
     let stamps = |files: &[PathBuf]| files.iter().map(|file| Stamp::of(file)).collect::<Vec<_>>();
     let limits = Limits::default();
@@ -53,16 +62,39 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
         span: totals.first.zip(totals.last),
         treatment: Treatment { keep_payload: args.keep_payload, pseudonyms: pseudonyms.as_ref(), with_secrets: args.with_secrets },
         force: args.force,
+        stop: &stop,
     };
     let total = parts.iter().map(|part| part.metadata().map_or(0, |metadata| metadata.len())).sum();
     let mut progress = Progress::new(Some(total).filter(|_| console.watched));
-    let made = evidence::make(&request, &target, &mut |read| progress.step(|| read)).map_err(|error| refused(&target, &error))?;
+    catch_signals(&stop)?;
+    let made = evidence::make(&request, &target, &mut |read| progress.step(|| read)).map_err(|error| refused(&target, &error));
     drop(progress);
+    if let (Err(error), Some(signal)) = (&made, stop.signal()) {
+        console.complain(&error.to_string());
+        return Ok(u8::try_from(SIGNALLED + signal).unwrap_or(INCOMPLETE));
+    }
+    let made = made?;
     tell(&made, &sessions, &target, args.with_secrets, console)?;
     for problem in feed.problems() {
         console.complain(problem);
     }
     Ok(if feed.problems().is_empty() && made.differences.is_empty() { RAN } else { INCOMPLETE })
+}
+
+/// From here on there is something half-written: a signal that asks for an end lets it be taken away first.
+fn catch_signals(stop: &Stop) -> io::Result<()> {
+    #[cfg(unix)]
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register_usize(signal, stop.flag(), usize::try_from(signal).unwrap_or(1))?;
+    }
+    #[cfg(not(unix))]
+    let _ = stop;
+    Ok(())
+}
+
+/// Whether `file` is in the folder at `target`, or is that file.
+fn lies_in(file: &Path, target: &Path) -> bool {
+    target.canonicalize().is_ok_and(|target| file.canonicalize().is_ok_and(|file| file.starts_with(target)))
 }
 
 fn refused(target: &Path, error: &io::Error) -> anyhow::Error {
@@ -148,7 +180,7 @@ fn choose(args: &EvidenceArgs, numbers: &[u32], feed: &mut Feed, console: &mut C
             (true, _) if args.flagged => finished.verdict.flagged(),
             (true, _) => chosen.is_empty(),
         };
-        let near = |other: &u32| numbers.iter().map(|number| number.abs_diff(*other)).min().unwrap_or(0);
+        let near = |other: &u32| numbers.iter().map(|number| number.abs_diff(*other)).min().unwrap_or(*other);
         others.extend(number);
         others.sort_by_key(near);
         others.truncate(NAMED);

@@ -14,8 +14,10 @@ use crate::tls::{KeyLog, Secrets};
 
 /// Time between two looks at whether a key log has grown.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A pipe that says nothing for this long has said all there is, until it says more.
+/// A pipe that says nothing for this long has said all there is, until it says more; and for so long a writer is waited for.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Time that a pipe's writer has for its first line: it may be `ssh`.
+const FIRST_WORDS: Duration = Duration::from_secs(10);
 /// Frames of a file between two looks at the clock.
 const EVERY: u32 = 1_024;
 /// Bytes read of a key log at once.
@@ -56,7 +58,7 @@ impl KeyLogs {
         }
         let pipe = logs.files.iter().any(|file| file.pipe);
         secrets.set_growing(pipe || (live && !logs.files.is_empty()));
-        logs.read_all(secrets, problems);
+        logs.read(true, secrets, problems);
         logs
     }
 
@@ -104,9 +106,13 @@ impl KeyLogs {
 
     /// Reads what the key logs have by now.
     pub(crate) fn read_all(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        self.read(false, secrets, problems);
+    }
+
+    fn read(&mut self, patient: bool, secrets: &mut Secrets, problems: &mut Vec<String>) {
         for file in &mut self.files {
             let before = file.log.counts().lines;
-            if let Err(error) = file.read(secrets) {
+            if let Err(error) = file.read(patient, secrets) {
                 problems.push(format!("{}: cannot read the key log: {error}", file.name));
                 file.source = None;
             }
@@ -156,8 +162,8 @@ impl KeyLogs {
         for file in &sound {
             let counts = file.log.counts();
             if counts.garbage > 0 {
-                let garbage = count(counts.garbage, "line", "lines");
-                notes.push(format!("{}: {garbage} of {} are none of a key log", file.name, grouped(counts.lines)));
+                let lines = count(counts.lines, "line", "lines");
+                notes.push(format!("{}: {} of {lines} not of a key log, passed over", file.name, grouped(counts.garbage)));
             }
             if file.half {
                 notes.push(format!("{}: ends in the middle of a line: it was still being written, or cut", file.name));
@@ -185,29 +191,41 @@ impl Grown {
         Ok(Grown { name: shown(path), source: Some(source), log: KeyLog::new(), pipe, half: false })
     }
 
-    /// Reads what is there. Of a pipe that has not said anything yet, the first words are waited for.
+    /// Reads what is there. If `patient`, the first words of a pipe are waited for: later, packets wait for nobody.
     #[expect(clippy::disallowed_methods, reason = "how long a pipe is waited for is not the capture's time")]
-    fn read(&mut self, secrets: &mut Secrets) -> std::io::Result<()> {
+    fn read(&mut self, patient: bool, secrets: &mut Secrets) -> std::io::Result<()> {
         let Some(source) = &mut self.source else { return Ok(()) };
         let mut chunk = Zeroizing::new(vec![0; CHUNK]);
-        let mut patience = (self.pipe && self.log.counts().lines == 0).then(Instant::now);
+        let mut since = Instant::now();
         loop {
-            match source.read(&mut chunk) {
-                Ok(0) if patience.is_none_or(|since| self.log.counts().lines > 0 || since.elapsed() >= SILENCE) => return Ok(()),
-                Ok(0) => std::thread::sleep(PAUSE),
+            let silent = self.log.counts().lines == 0;
+            let patience = match source.read(&mut chunk) {
+                Ok(0) => {
+                    if silent {
+                        SILENCE
+                    } else {
+                        Duration::ZERO
+                    }
+                }
                 Ok(n) => {
                     self.log.feed(chunk.get(..n).unwrap_or_default(), secrets);
-                    patience = patience.map(|_| Instant::now());
+                    since = Instant::now();
+                    continue;
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if patience.is_none_or(|since| since.elapsed() >= SILENCE) {
-                        return Ok(());
+                    if silent {
+                        FIRST_WORDS
+                    } else {
+                        SILENCE
                     }
-                    std::thread::sleep(PAUSE);
                 }
                 Err(error) => return Err(error),
+            };
+            if !patient || !self.pipe || since.elapsed() >= patience {
+                return Ok(());
             }
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -350,6 +368,32 @@ mod tests {
         writer.write_all(LINE.as_bytes()).unwrap();
         logs.read_all(&mut secrets, &mut problems);
         assert!(secrets.has(&random()));
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "it is about waiting")]
+    fn a_pipes_first_words_are_waited_for_once_and_packets_wait_for_none() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader)));
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
+        let slow = std::thread::spawn(move || {
+            std::thread::sleep(2 * SILENCE);
+            writer.write_all(LINE.as_bytes()).unwrap();
+            writer
+        });
+        drop(KeyLogs::open(std::slice::from_ref(&path), false, &mut secrets, &mut problems));
+        assert!(secrets.has(&random()), "as long as ssh takes to connect");
+        drop(slow.join().unwrap());
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut logs = KeyLogs::open(std::slice::from_ref(&path), true, &mut secrets, &mut problems);
+        let before = Instant::now();
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(before.elapsed() < SILENCE / 2);
         assert_eq!(problems, [""; 0]);
     }
 }

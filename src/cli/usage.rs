@@ -40,7 +40,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
         ErrorKind::MissingRequiredArgument if argument.contains("FILE") => {
             "no capture named; give a pcap or pcapng file, or - for standard input".to_owned()
         }
-        ErrorKind::MissingRequiredArgument => format!("missing: {argument}"),
+        ErrorKind::MissingRequiredArgument => format!("{argument} is missing, without which another option here does nothing"),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "nothing to do; try 'whohungup FILE' or 'whohungup --help'".to_owned()
         }
@@ -129,5 +129,6 @@ mod tests {
         says(&["read", "x", "--utc", "--utc"], "--utc can be given only once");
         says(&["read", "x", "--format"], "--format needs a value (table, json, ndjson, csv, markdown)");
         says(&["read", "x", "--at"], "--at needs a value");
+        says(&["evidence", "x", "--key", "k"], "--anonymize is missing, without which another option here does nothing");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::{At, Side, Span};
 use crate::diagnose::verdict::{Citation, Fact};
-use crate::session::{Act, ActKind, RstKind, SealedReading, Session};
+use crate::session::{Act, ActKind, CloseNotify, RstKind, SealedReading, Session};
 use crate::tls::{Alert, AlertDescription};
 
 /// `60.0 s`, `340 ms`, `80 µs`.
@@ -47,6 +47,9 @@ pub fn act(act: &Act, session: &Session) -> String {
         }
         ActKind::Fin if !session.tls.seen => "FIN".to_owned(),
         ActKind::Fin if announced => "FIN after its close_notify".to_owned(),
+        ActKind::Fin if act.side.is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown) => {
+            "FIN; whether a close_notify came before it cannot be told".to_owned()
+        }
         ActKind::Fin => "FIN with no close_notify before it".to_owned(),
         ActKind::Rst(rst) => match rst.kind {
             RstKind::Refusal => "RST in answer to the SYN".to_owned(),

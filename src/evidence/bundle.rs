@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, Source as CaseSource, Treatment};
 use super::collect::{Collector, SourceFile, Stamp};
-use super::output::{Output, folder_of};
+use super::output::{Output, Stop, folder_of};
 use super::spool::Spool;
 use crate::analyze::{Finished, Options};
 use crate::base::Time;
@@ -45,6 +45,8 @@ pub struct Request<'r> {
     pub treatment: Treatment<'r>,
     /// Replace an earlier bundle, and write one that does not prove what it says.
     pub force: bool,
+    /// Ends it early.
+    pub stop: &'r Stop,
 }
 
 /// What became of it.
@@ -66,10 +68,10 @@ pub struct Made {
 ///
 /// # Errors
 ///
-/// The capture changed since it was analysed, the disk does not take the bundle, there is something at `target` already, or (without
-/// `force`) a session does not come out of its own packets as it did of the capture. Nothing is left of the bundle then.
+/// The capture changed since it was analysed, the disk does not take the bundle, there is something at `target` already, it is to stop, or
+/// (without `force`) a session does not come out of its own packets as it did of the capture. Nothing is left of the bundle then.
 pub fn make(request: &Request<'_>, target: &Path, step: &mut dyn FnMut(u64)) -> io::Result<Made> {
-    let mut output = Output::new(target, request.force)?;
+    let mut output = Output::new(target, request.force, request.stop)?;
     let place = folder_of(target);
     let (mut spool, sources) = collect(request, place, step)?;
     let mut about = about(request, &sources);
@@ -131,7 +133,7 @@ impl Made {
 
 /// Reads the capture once more.
 fn collect(request: &Request<'_>, place: &Path, step: &mut dyn FnMut(u64)) -> io::Result<(Spool, Vec<SourceFile>)> {
-    let spool = Spool::new(place, request.sessions.len(), MOST_PACKETS)?;
+    let spool = Spool::new(place, request.sessions.len(), MOST_PACKETS, request.stop)?;
     let connections = request.sessions.iter().map(|finished| finished.session.connection);
     let mut collector = Collector::new(request.options, connections, spool);
     let changed = |path: &Path| io::Error::other(format!("{} changed while it was read; take a copy, and read that", path.display()));
@@ -305,6 +307,7 @@ mod tests {
             span: None,
             treatment: Treatment::default(),
             force: false,
+            stop: &Stop::default(),
         };
         make(&request, &folder.path().join("same"), &mut |_| {}).unwrap();
         let refused = |request: &Request<'_>| {

@@ -76,7 +76,7 @@ impl Collector {
     ///
     /// # Errors
     ///
-    /// It cannot be opened, or the disk does not take its frames.
+    /// It cannot be opened, the disk does not take its frames, or it is to stop.
     pub(super) fn read(&mut self, path: &Path, file: u16, step: &mut dyn FnMut(u64)) -> io::Result<SourceFile> {
         #[expect(clippy::disallowed_methods, reason = "the second reading of what capture read first, hashed on the way")]
         let opened = File::open(path)?;
@@ -87,6 +87,7 @@ impl Collector {
         if let Ok(mut capture) = CaptureFile::from_reader(Box::new(tee), &path.to_string_lossy(), file) {
             // What was wrong with it was said in the first reading.
             while let Ok(Some(frame)) = capture.next_frame() {
+                self.spool.check()?;
                 self.push(&frame)?;
                 step(hash.borrow().1);
             }

@@ -79,7 +79,8 @@ fn value(pseudonyms: &Pseudonyms, tag: u8, content: &mut [u8], deep: usize) {
         0x0c | 0x12..=0x16 | 0x19..=0x1b => text(pseudonyms, content),
         BMP_STRING => wide::<2>(pseudonyms, content),
         UNIVERSAL_STRING => wide::<4>(pseudonyms, content),
-        INTEGER if content.len() > TELLING / 2 => pseudonyms.noise(content.get_mut(1..).unwrap_or_default()),
+        // Not a version, nor an exponent.
+        INTEGER if content.len() > 3 => pseudonyms.noise(content.get_mut(1..).unwrap_or_default()),
         BIT_STRING => {
             // The first byte counts the bits that are not used.
             let bits = content.get_mut(1..).unwrap_or_default();
@@ -181,6 +182,9 @@ mod tests {
         assert_ne!(out[5..20], [1; 15]);
         assert_eq!(out[20..23], [2, 1, 3]);
         assert!(!out.windows(8).any(|window| window == [7; 8] || window == [9; 8]));
+        // A serial number of a small authority, and a usual exponent.
+        let out = replaced(&element(0x30, &[element(0x02, &[7, 0x5b, 0xcd, 0x15]), element(0x02, &[1, 0, 1])].concat()));
+        assert!(out[2..5] == [2, 4, 7] && out[5..8] != [0x5b, 0xcd, 0x15] && out[8..] == [2, 3, 1, 0, 1], "{out:02x?}");
         // The same key identifier is the same afterwards: it ties certificates together.
         let twice = element(0x30, &[element(0x04, &[7; 20]), element(0x80, &[7; 20])].concat());
         let out = replaced(&twice);

@@ -6,6 +6,7 @@ use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use super::case::{Source, Treatment};
+use super::output::Stop;
 use super::ring::Ring;
 use super::spool::{Mark, Spool};
 use crate::analyze::{Analyzer, Belongs, Finished, Options};
@@ -148,7 +149,7 @@ impl Keeper {
     }
 
     fn write(&mut self, finished: &Finished, options: &Options, context: &Context) -> io::Result<Option<PathBuf>> {
-        let mut spool = Spool::new(&self.folder, 1, u64::MAX)?;
+        let mut spool = Spool::new(&self.folder, 1, u64::MAX, &Stop::default())?;
         let skipped = self.ring.hand_out(finished.session.connection, |frame| spool.add(0, frame, Mark { late: false, joined: false }))?;
         let Some(skipped) = skipped else { return Ok(None) };
         let mut about = format!("Captured live on {}; comments give that capture's frame numbers.", context.files.join(", "));

@@ -30,5 +30,5 @@ pub use bundle::{Made, Request, make};
 pub use case::{Proof, Treatment};
 pub use collect::Stamp;
 pub use keep::{Bounds, Keeper};
-pub use output::Output;
+pub use output::{Output, Stop};
 pub use pseudonym::Pseudonyms;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::output::Stop;
 use crate::base::{At, Frame, LinkType, Time};
 
 /// Bytes held in memory before they are written.
@@ -21,6 +22,7 @@ pub(super) struct Spool {
     held: usize,
     end: u64,
     most: u64,
+    stop: Stop,
 }
 
 #[derive(Debug, Default)]
@@ -40,14 +42,23 @@ pub(super) struct Mark {
 }
 
 impl Spool {
-    /// A spool for so many connections, in an unnamed file in `folder`, of at most `most` bytes.
+    /// A spool for so many connections, in an unnamed file in `folder`, of at most `most` bytes. `stop` ends adding and reading.
     ///
     /// # Errors
     ///
     /// No file can be made there.
-    pub(super) fn new(folder: &Path, connections: usize, most: u64) -> io::Result<Spool> {
+    pub(super) fn new(folder: &Path, connections: usize, most: u64, stop: &Stop) -> io::Result<Spool> {
         let connections = std::iter::repeat_with(Kept::default).take(connections).collect();
-        Ok(Spool { file: tempfile::tempfile_in(folder)?, connections, held: 0, end: 0, most })
+        Ok(Spool { file: tempfile::tempfile_in(folder)?, connections, held: 0, end: 0, most, stop: stop.clone() })
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// It is to stop.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.stop.check()
     }
 
     /// Adds a frame.
@@ -95,11 +106,12 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// The disk gives no more, or `take`'s.
+    /// The disk gives no more, it is to stop, or `take`'s.
     pub(super) fn read(&mut self, connection: usize, mut take: impl FnMut(&Frame<'_>, Mark) -> io::Result<()>) -> io::Result<()> {
         let Some(kept) = self.connections.get(connection) else { return Ok(()) };
         let mut chunk = Vec::new();
         for (at, len) in &kept.chunks {
+            self.stop.check()?;
             self.file.seek(SeekFrom::Start(*at))?;
             chunk.resize(*len, 0);
             self.file.read_exact(&mut chunk)?;
@@ -137,7 +149,7 @@ mod tests {
     #[test]
     fn frames_come_back_by_connection_and_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path(), 3, u64::MAX).unwrap();
+        let mut spool = Spool::new(folder.path(), 3, u64::MAX, &Stop::default()).unwrap();
         let big = vec![9; 3 << 20];
         for number in 0..60_u32 {
             let data = if number % 2 == 0 { &big[..] } else { &[][..] };
@@ -173,7 +185,7 @@ mod tests {
     #[test]
     fn the_bound_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path(), 1, 1 << 20).unwrap();
+        let mut spool = Spool::new(folder.path(), 1, 1 << 20, &Stop::default()).unwrap();
         let data = vec![0; 40 << 20];
         let frame = Frame { at: At::default(), link: LinkType::RAW, wire_len: 0, interface: 0, outgoing: None, data: &data };
         let error = spool.add(0, &frame, Mark { late: false, joined: false }).unwrap_err();

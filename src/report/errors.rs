@@ -1,5 +1,6 @@
 //! From an application's error message to what can have been on the wire, and from a session to what its applications logged.
 
+mod elsewhere;
 mod messages;
 mod wires;
 
@@ -77,19 +78,24 @@ const MESSAGES: usize = 6;
 /// Shortest text that is looked for inside known messages, in characters.
 const SHORTEST: usize = 5;
 
+/// Every message known, the measured ones first.
+fn all() -> impl Iterator<Item = &'static Message> {
+    messages::ALL.iter().chain(elsewhere::ALL)
+}
+
 /// What `text`, a line or a whole stack trace, can mean. An empty answer: it is not known.
 pub fn explain(text: &str) -> Answer {
     let text = plain(text);
     let mut found: Vec<(usize, &'static Message)> =
-        messages::ALL.iter().filter_map(|message| Some((fits(&plain(message.text), &text)?, message))).collect();
+        all().filter_map(|message| Some((fits(&plain(message.text), &text)?, message))).collect();
     if found.is_empty() && text.chars().count() >= SHORTEST {
-        found = messages::ALL.iter().filter(|message| plain(message.text).contains(&text)).map(|message| (text.len(), message)).collect();
+        found = all().filter(|message| plain(message.text).contains(&text)).map(|message| (text.len(), message)).collect();
     }
     // A message that another one contains says less than that one.
-    let all: Vec<String> = found.iter().map(|(_, message)| plain(message.text)).collect();
+    let texts: Vec<String> = found.iter().map(|(_, message)| plain(message.text)).collect();
     found.retain(|(_, message)| {
         let own = plain(message.text);
-        !all.iter().any(|other| *other != own && fits(&own, other).is_some())
+        !texts.iter().any(|other| *other != own && fits(&own, other).is_some())
     });
     found.sort_by_key(|&(length, _)| std::cmp::Reverse(length));
     let alert = alert_in(&text);
@@ -110,7 +116,7 @@ pub fn nearest(text: &str) -> Vec<&'static Message> {
     let length = |words: &[String]| words.iter().map(String::len).sum::<usize>();
     let asked = words(text);
     let mut scored: Vec<(usize, &'static Message)> = Vec::new();
-    for message in messages::ALL {
+    for message in all() {
         let known = words(message.text);
         let shared = known.iter().filter(|word| asked.iter().any(|asked| alike(asked, word))).map(String::len).sum::<usize>();
         // Half of the shorter of the two must be in the other, and more than one small word.
@@ -285,16 +291,16 @@ mod tests {
 
     /// All that some message, alert or session leads to.
     fn all_wires() -> Vec<Wire> {
-        let mut all: Vec<Wire> = messages::ALL.iter().flat_map(|message| message.wires).copied().collect();
+        let mut all: Vec<Wire> = super::all().flat_map(|message| message.wires).copied().collect();
         all.extend((0..=255).flat_map(|number| alert_wires(AlertDescription(number))));
         all
     }
 
     #[test]
     fn no_message_is_listed_twice_or_leads_nowhere() {
-        for (place, message) in messages::ALL.iter().enumerate() {
+        for (place, message) in all().enumerate() {
             assert!(!message.wires.is_empty(), "{}", message.text);
-            let again = messages::ALL.iter().skip(place + 1).any(|other| other.stack == message.stack && other.text == message.text);
+            let again = all().skip(place + 1).any(|other| other.stack == message.stack && other.text == message.text);
             assert!(!again, "{}: {}", message.stack, message.text);
             assert!(explain(message.text).wires.contains(message.wires.first().unwrap()), "{} does not find itself", message.text);
         }
@@ -323,6 +329,18 @@ mod tests {
             ("EOF occurred in violation of protocol (_ssl.c:1007)", Wire::FinInHandshake),
             ("OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to api.example.com:443", Wire::FinInHandshake),
             ("PR_END_OF_FILE_ERROR", Wire::FinInHandshake),
+            ("org.apache.http.NoHttpResponseException: api.example.com:443 failed to respond", Wire::FinBeforeAnswer),
+            ("javax.net.ssl.SSLException: Connection reset", Wire::RstAfterHandshake),
+            ("io.netty.handler.ssl.NotSslRecordException: not an SSL/TLS record: 485454502f", Wire::NotTls),
+            ("curl: (7) Failed to connect to 10.0.0.1 port 443 after 3 ms: Couldn't connect to server", Wire::Refused),
+            ("curl: (56) Received HTTP code 407 from proxy after CONNECT", Wire::ProxyAuthentication),
+            ("curl: (56) Received HTTP code 503 from proxy after CONNECT", Wire::ProxyRefused),
+            ("psql: error: server closed the connection unexpectedly", Wire::FinBeforeAnswer),
+            (
+                "ERROR 2013 (HY000): Lost connection to MySQL server at 'reading authorization packet', system error: 0",
+                Wire::FinInHandshake,
+            ),
+            ("smtpd: SSL_accept error from unknown[192.0.2.1]: lost connection", Wire::ClientLeftInHandshake),
             ("net::ERR_CONNECTION_CLOSED", Wire::FinInHandshake),
             ("certificate has expired", Wire::BadServerCertificate),
             ("write: broken pipe", Wire::WroteAfterClose),

@@ -31,7 +31,7 @@ fn opening(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, rule: Opt
     out.push(Block::Title(format!("{number}: {client} → {server}{name}")));
     out.push(Block::Lead(sentence(&shown(&verdict.summary))));
     let mut pair = |label: &str, text: String| out.push(Block::Pair(label.to_owned(), text));
-    pair("ended by", format!("{} ({})", ended_by(verdict), verdict.closed_by_confidence));
+    pair("ended by", format!("{} ({})", ended_by(session, verdict), verdict.closed_by_confidence));
     if session.close_notify.client != CloseNotify::NotApplicable || session.close_notify.server != CloseNotify::NotApplicable {
         let said = |side: Side| close_notify(session.close_notify[side]);
         pair("close_notify", format!("client: {}; server: {}", said(Side::Client), said(Side::Server)));
@@ -249,8 +249,8 @@ fn certificate(session: &Session) -> Option<Vec<String>> {
     Some(lines)
 }
 
-fn ended_by(verdict: &Verdict) -> String {
-    format!("{}, {}", who(verdict.closed_by), how(verdict.ending))
+fn ended_by(session: &Session, verdict: &Verdict) -> String {
+    format!("{}, {}", who(verdict.closed_by), how(session, verdict))
 }
 
 /// Who ended it, as people say it.
@@ -265,9 +265,18 @@ pub(super) fn who(closed_by: ClosedBy) -> &'static str {
 }
 
 /// How it ended, as people say it.
-pub(super) fn how(ending: Ending) -> &'static str {
-    match ending {
+pub(super) fn how(session: &Session, verdict: &Verdict) -> &'static str {
+    let said = match verdict.closed_by {
+        ClosedBy::Client => session.close_notify.client,
+        ClosedBy::Server => session.close_notify.server,
+        _ => CloseNotify::Absent,
+    };
+    match verdict.ending {
         Ending::CloseNotify => "with a close_notify",
+        Ending::Fin if said == CloseNotify::Unknown => "by a FIN; whether a close_notify announced it is unknown",
+        Ending::Rst if said == CloseNotify::Unknown => "by a RST; whether a close_notify announced it is unknown",
+        Ending::Fin if said == CloseNotify::NotApplicable => "by a FIN, before TLS began",
+        Ending::Rst if said == CloseNotify::NotApplicable => "by a RST, before TLS began",
         Ending::Fin => "by a FIN that no close_notify announced",
         Ending::Rst => "by a RST that no close_notify announced",
         Ending::FatalAlert => "by a fatal alert",
@@ -339,6 +348,19 @@ mod tests {
     fn story(sample: &(Session, Verdict), columns: usize) -> String {
         let rule = rules::find(sample.1.cause);
         terminal(&page(&sample.0, &sample.1, rule, &sample::context()), columns, Paint::default())
+    }
+
+    #[test]
+    fn an_end_is_called_unannounced_only_where_that_is_known() {
+        let mut session = sample::idle_timeout();
+        for (said, words) in [
+            (CloseNotify::Absent, "the server, by a FIN that no close_notify announced (certain)"),
+            (CloseNotify::Unknown, "the server, by a FIN; whether a close_notify announced it is unknown (certain)"),
+            (CloseNotify::NotApplicable, "the server, by a FIN, before TLS began (certain)"),
+        ] {
+            session.0.close_notify.server = said;
+            assert!(story(&session, 100).contains(words), "{words}");
+        }
     }
 
     #[test]

@@ -134,6 +134,14 @@ impl Session {
         Some(at.time.since(last.time))
     }
 
+    /// How long before `at` the last data came, to be told: as [`Session::silence_before`], or where that is too short for its beginning to be
+    /// kept, from the last application data. `None`: in the same moment.
+    pub fn after_last_data(&self, at: At) -> Option<Span> {
+        let quiet = self.silence_before(at).filter(|quiet| *quiet > Span::ZERO);
+        let data = || [&self.sides.client, &self.sides.server].iter().filter_map(|side| side.last_app).filter(|last| *last < at).max();
+        quiet.or_else(|| data().map(|last| at.time.since(last.time))).filter(|quiet| *quiet > Span::ZERO)
+    }
+
     /// The round trip from the capture point to `side`, as TCP's opening showed it.
     pub fn round_trip_to(&self, side: Side) -> Option<Span> {
         match side {

@@ -133,9 +133,14 @@ pub fn settled(analyzer: &mut Analyzer) -> Vec<Finished> {
 
 /// The sessions of a file as they are seen with its key log, which stands beside it or in it; the same as without where it has none.
 pub fn sessions_with_keys(path: &Path) -> (Vec<Finished>, Totals) {
+    sessions_with(path, &path.with_extension("keys"))
+}
+
+/// The sessions of a file as they are seen with the key log in `keys`, if that exists, and the one in the capture.
+pub fn sessions_with(path: &Path, keys: &Path) -> (Vec<Finished>, Totals) {
     let mut file = CaptureFile::open(path, 0).unwrap();
     let mut analyzer = Analyzer::new(Options::default());
-    if let Ok(lines) = fs::read(path.with_extension("keys")) {
+    if let Ok(lines) = fs::read(keys) {
         KeyLog::new().feed(&lines, analyzer.secrets());
     }
     let (mut log, mut taken) = (KeyLog::new(), 0);

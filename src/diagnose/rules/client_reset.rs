@@ -54,7 +54,7 @@
 //! - RFC 9293 sections 3.5.2 and 3.5.3; RFC 1122 section 4.2.2.13; RFC 2525 section 2.17.
 //! - HAProxy configuration manual: section 8.5, `option abortonclose`; nginx status 499.
 
-use crate::base::{Side, Span};
+use crate::base::Side;
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
@@ -98,8 +98,6 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         return None;
     }
     let owed = session.outstanding();
-    let quiet = session.silence_before(rst.at);
-    let idle = quiet.is_some_and(|quiet| quiet >= Span::from_millis(1_800)) && !owed;
     if !owed && session.side(Side::Server).app_records > 0 {
         return Some(
             Reading::new(
@@ -117,7 +115,6 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .advise("Nothing, unless the client reports an error: then ask why it closed."),
         );
     }
-    let _ = idle;
     let mut reading = Reading::new(
         Fault::Client,
         Confidence::Likely,
@@ -125,7 +122,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         if owed {
             "the client aborted the connection with a reset while its own request was unanswered".to_owned()
         } else {
-            format!("the client aborted the connection with a reset, {} after the last data", quiet.map_or("soon".to_owned(), tell::span))
+            format!(
+                "the client aborted the connection with a reset, {} after the last data",
+                session.after_last_data(rst.at).map_or("right".to_owned(), tell::span)
+            )
         },
     )
     .cite(tell::last_data(session, Side::Client))

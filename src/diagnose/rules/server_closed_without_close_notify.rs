@@ -100,7 +100,6 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
     let owed = session.outstanding();
-    let quiet = session.silence_before(root.at);
     if session.exchange_complete() {
         return Some(complete(session));
     }
@@ -116,7 +115,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         (
             format!(
                 "the server closed with a bare FIN, {} after the last data; whether its answer was complete cannot be known without keys",
-                quiet.map_or("soon".to_owned(), tell::span)
+                session.after_last_data(root.at).map_or("right".to_owned(), tell::span)
             ),
             Confidence::Possible,
         )

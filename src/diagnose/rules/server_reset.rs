@@ -156,7 +156,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         } else if let Some(cut) = cut {
             format!("the server aborted the connection with a reset in the middle of its answer: {}", exchange::cut_words(session, cut))
         } else {
-            format!("the server aborted the connection with a reset, {} after the last data", quiet.map_or("soon".to_owned(), tell::span))
+            format!(
+                "the server aborted the connection with a reset, {} after the last data",
+                session.after_last_data(rst.at).map_or("right".to_owned(), tell::span)
+            )
         },
     )
     .cite(tell::last_data(session, Side::Client))

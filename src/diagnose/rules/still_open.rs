@@ -71,7 +71,11 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             Fault::None,
             Confidence::Certain,
             Impact::Unknown,
-            format!("still open when the capture ended, {} after its last packet", tell::span(idle)),
+            if idle.nanos() > 0 {
+                format!("still open when the capture ended, {} after its last packet", tell::span(idle))
+            } else {
+                "still open when the capture ended with its last packet".to_owned()
+            },
         )
         .cite(tell::saw(session.last, session.last_from(), "the last packet of the session in this capture"))
         .advise("If it failed later, capture for longer."),

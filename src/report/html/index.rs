@@ -260,6 +260,23 @@ mod tests {
         assert!(page.contains("<option value=\"server-closed-in-handshake\">server-closed-in-handshake (1)</option>"), "{page}");
     }
 
+    /// The lengths in `rem` that stand in a line.
+    fn rems(line: &str) -> Vec<f32> {
+        let number = |text: &str| text.rsplit(|c: char| !c.is_ascii_digit() && c != '.').next().and_then(|number| number.parse().ok());
+        line.split("rem").filter_map(number).collect()
+    }
+
+    #[test]
+    fn no_window_is_too_narrow_for_the_columns_and_too_wide_for_the_list() {
+        let style = include_str!("index.css");
+        let first = |start: &str| rems(style.lines().find(|line| line.trim_start().starts_with(start)).unwrap());
+        let columns = first("grid-template-columns:");
+        // Of the fourth, which may grow, the least counts; the padding of the page is 3rem at most on each side.
+        let [session, fault, ended, ends, _, how, happened] = columns[..] else { panic!("{columns:?}") };
+        let needed = session + fault + ended + ends + how + happened + 5.0 * first("column-gap:")[0] + 2.0 * 3.0;
+        assert!(needed <= first("@media (max-width:")[0], "{needed} rem");
+    }
+
     #[test]
     fn nothing_to_list_is_said() {
         let page = index(&[], &About::new(sample::context(), "whohungup"));

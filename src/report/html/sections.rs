@@ -83,7 +83,7 @@ fn facts(html: &mut Html, session: &Session, verdict: &Verdict, rule: Option<&Ru
     html.within("section", &[("class", "verdict"), ("aria-label", "Verdict")], |html| {
         html.within("dl", &[("class", "facts")], |html| {
             fact(html, "", "Who ended it", "", &plain(story::who(verdict.closed_by)), Some(verdict.closed_by_confidence));
-            fact(html, "", "How", "", &plain(story::how(verdict.ending)), Some(verdict.ending_confidence));
+            fact(html, "", "How", "", &plain(story::how(session, verdict)), Some(verdict.ending_confidence));
             fact(html, tone, "Whose fault", sign, &plain(story::fault(verdict.fault)), Some(verdict.fault_confidence));
             fact(html, "", "What it cost", "", &plain(story::impact(verdict.impact)), None);
         });
