@@ -440,8 +440,11 @@ def main():
     try:
         lock = open(SCRATCH + ".lock", "w")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        print(f"lab: another lab holds {SCRATCH}.lock; nothing built")
+    except BlockingIOError:
+        print(f"lab: another lab is at work ({SCRATCH}.lock); nothing built")
+        return 1
+    except OSError as error:
+        print(f"lab: {error}; nothing built")
         return 1
     try:
         lab = Lab()
