@@ -472,7 +472,8 @@ def make(lab, items, verbose):
     wanted = {n for item in items for n in item["needs"]}
     have = peers(wanted)
     if wanted - have:
-        print(f"lab: missing {', '.join(sorted(wanted - have))} (run.sh --install): the captures that need them stay as they are")
+        names = ("rustls-peer (cargo builds it)" if name == "rustls-peer" else name for name in sorted(wanted - have))
+        print(f"lab: missing {', '.join(names)} (run.sh --install): the captures that need them stay as they are")
     made, bad, left = 0, 0, 0
     for item in items:
         if not have.issuperset(item["needs"]):
