@@ -20,7 +20,7 @@ bench:
 
 # Makes the captures again, from real programs in network namespaces; wants root.
 lab:
-	@if [ "$$(id -u)" = 0 ]; then captures/lab/run.sh --install; else sudo captures/lab/run.sh --install; fi
+	@if [ "$$(id -u)" = 0 ] || ! command -v sudo >/dev/null; then captures/lab/run.sh --install; else sudo captures/lab/run.sh --install; fi
 
 # The program into cargo's bin folder, its manual page and completions below PREFIX.
 install:

@@ -11,6 +11,8 @@ FIELDS = [
     "tls.alert_message.level", "tls.alert_message.desc", "tls.handshake.type", "tls.record.content_type", "tls.record.opaque_type",
     "tcp.analysis.retransmission", "icmp.type", "tcp.payload",
 ]
+# What tshark does not take for TLS by itself, or not always: the TLS port of Redis.
+DECODE = ["-d", "tcp.port==6380,tls"]
 WORDS = {
     "ending": {"close_notify", "fin", "rst", "fatal_alert", "stall", "no_connection", "open", "unseen"},
     "closed_by": {"client", "server", "proxy", "nobody"},
@@ -21,7 +23,7 @@ WORDS = {
 
 def events(path, keylog):
     """Per TCP stream: a list of (frame, side source address:port, what) and the streams' ends."""
-    command = ["tshark", "-r", path, "-Y", "tcp and not icmp and not icmpv6", "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;"]
+    command = ["tshark", "-r", path, *DECODE, "-Y", "tcp and not icmp and not icmpv6", "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;"]
     if keylog:
         command += ["-o", f"tls.keylog_file:{keylog}"]
     for field in FIELDS:
@@ -40,7 +42,8 @@ def events(path, keylog):
                 stream["hello"].add((source, int(kind)))
         if f["tcp.payload"].startswith("1603") and f["tcp.payload"][10:12] == "01":
             stream["hello"].add((source, 1))  # on a port where tshark expects something else
-        if f["tcp.payload"].startswith(("434f4e4e454354", "0000000804d2162f", "323230")):  # CONNECT, SSLRequest of PostgreSQL, 220
+        # CONNECT, SSLRequest of PostgreSQL, 220, "* OK", a greeting of MySQL's
+        if f["tcp.payload"].startswith(("434f4e4e454354", "0000000804d2162f", "323230", "2a204f4b")) or f["tcp.payload"][6:10] == "000a":
             stream["prelude"] = True
         if "20" in f["tls.record.content_type"].split(";"):
             stream["ccs"].add(source)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Rebuilds captures/: every scenario makes one capture and says what is true in it. See run.sh."""
+import fcntl
 import gc
+import glob
 import json
 import os
 import shutil
@@ -18,6 +20,7 @@ CAPTURES = os.path.dirname(HERE)
 SCRATCH = "/tmp/whohungup-lab"
 sys.path.insert(0, HERE)
 
+import check  # noqa: E402
 import net  # noqa: E402
 import pki  # noqa: E402
 
@@ -283,7 +286,7 @@ def streams(path):
 
 def hellos(path):
     """The ClientHello's random of each TCP stream, in hex."""
-    out = subprocess.run(["tshark", "-r", path, "-Y", "tls.handshake.type == 1", "-T", "fields", "-E", "occurrence=f", "-e", "tcp.stream", "-e", "tls.handshake.random"], capture_output=True, text=True).stdout
+    out = subprocess.run(["tshark", "-r", path, *check.DECODE, "-Y", "tls.handshake.type == 1", "-T", "fields", "-E", "occurrence=f", "-e", "tcp.stream", "-e", "tls.handshake.random"], capture_output=True, text=True).stdout
     found = {}
     for line in out.splitlines():
         number, value = line.split("\t")
@@ -292,7 +295,7 @@ def hellos(path):
 
 
 def build(lab, item, verbose):
-    """Makes one capture; returns its truth lines."""
+    """Makes one capture and returns its truth lines. What is wrong in it, or contradicts its truth, leaves the one there is in its place."""
     lab.begin(item)
     try:
         told = item["make"](lab)
@@ -302,29 +305,24 @@ def build(lab, item, verbose):
         for line in lab.log:
             print("      ", line[:300])
     name = f"{item['name']}.{item['ext']}"
-    final = os.path.join(CAPTURES, name)
     if item["ext"] == "pcapng":
         with open(lab.raw, "rb") as made:
             old = made.read(4) != b"\x0a\x0d\x0d\x0a"
         if old:
             subprocess.run(["editcap", "-F", "pcapng", lab.raw, lab.raw + ".ng"], check=True, capture_output=True)
             os.replace(lab.raw + ".ng", lab.raw)
-    shutil.copyfile(lab.raw, final)
     keylog = None
-    keys = os.path.join(CAPTURES, f"{item['name']}.keys")
-    if os.path.exists(keys):
-        os.remove(keys)
     if os.path.exists(lab.keys) and os.path.getsize(lab.keys):
-        keylog = os.path.basename(keys)
-        lines = sorted(set(l for l in open(lab.keys).read().splitlines() if l and not l.startswith("#")))
-        with open(keys, "w") as out:
-            out.write("\n".join(lines) + "\n")
-    found = streams(final)
+        keylog = f"{item['name']}.keys"
+        secrets = sorted(set(l for l in open(lab.keys).read().splitlines() if l and not l.startswith("#")))
+        with open(lab.keys, "w") as out:
+            out.write("\n".join(secrets) + "\n")
+    found = streams(lab.raw)
     if len(found) != len(told):
-        raise RuntimeError(f"{name}: {len(found)} streams, {len(told)} truths: {found}")
+        raise RuntimeError(f"{len(found)} streams, {len(told)} truths: {found}")
     lines = []
-    randoms = hellos(final) if keylog else {}
-    opened = open(keys).read().lower() if keylog else ""
+    randoms = hellos(lab.raw) if keylog else {}
+    opened = open(lab.keys).read().lower() if keylog else ""
     for number, truth in enumerate(told):
         if truth is None:
             continue
@@ -340,6 +338,16 @@ def build(lab, item, verbose):
         }
         line.update(truth)
         lines.append(line)
+    seen = check.events(lab.raw, keylog and lab.keys)
+    wrong = [f"#{line['stream']}: {sentence}" for line in lines for sentence in check.judge(line, seen[line["stream"]])]
+    if wrong:
+        raise RuntimeError("tshark contradicts its truth: " + "; ".join(wrong))
+    shutil.copyfile(lab.raw, os.path.join(CAPTURES, name))
+    keys = os.path.join(CAPTURES, f"{item['name']}.keys")
+    if keylog:
+        shutil.copyfile(lab.keys, keys)
+    elif os.path.exists(keys):
+        os.remove(keys)
     return lines
 
 
@@ -386,6 +394,28 @@ def readme():
                 out.write(f"- Together, streams {', '.join(map(str, streams))}: *{kind}; fault {' or '.join(fault)}*\n")
 
 
+def peers(wanted):
+    """Those of the wanted programs that are here. Those of the lab's own are built."""
+    have = {t for t in wanted if shutil.which(t)}
+    javac = ["javac", "-d", SCRATCH, f"{HERE}/peers/Peer.java"]
+    go = ["go", "build", "-o", f"{SCRATCH}/peer", f"{HERE}/peers/peer.go"]
+    cargo = ["cargo", "build", "--quiet", "--locked", "--manifest-path", f"{HERE}/peers/rustls/Cargo.toml", "--target-dir", f"{SCRATCH}/rustls"]
+    for name, builder, env in (("java", javac, {}), ("go", go, {"GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}), ("rustls-peer", cargo, {"RUSTFLAGS": ""})):
+        if name not in wanted:
+            continue
+        have.discard(name)
+        if shutil.which(builder[0]) and subprocess.run(builder, env=dict(os.environ, **env)).returncode == 0:
+            have.add(name)
+    if "rustls-peer" in have:
+        shutil.copy(f"{SCRATCH}/rustls/debug/rustls-peer", SCRATCH)
+    return have
+
+
+def chosen(args):
+    """The scenarios that the arguments name: all without any."""
+    return [i for i in SCENARIOS if not args or any(a in (i["name"], i["cause"]) or (a.endswith("*") and i["name"].startswith(a[:-1])) for a in args)]
+
+
 def main():
     args = [a for a in sys.argv[1:] if not a.startswith("-")]
     verbose = "-v" in sys.argv
@@ -397,11 +427,41 @@ def main():
         return 0
     if os.geteuid():
         print("lab: not root: network namespaces need it (sudo captures/lab/run.sh); nothing built")
-        return 0
+        return 1
+    os.environ["PATH"] += ":/usr/sbin:" + ":".join(glob.glob("/usr/lib/postgresql/*/bin"))
+    items = chosen(args)
+    if not items:
+        print(f"lab: no scenario is called {', '.join(args)} (--list shows them); nothing built")
+        return 1
     base = [t for t in ("ip", "nft", "ethtool", "tcpdump", "tshark", "editcap", "openssl", "curl") if not shutil.which(t)]
     if base:
         print(f"lab: missing {', '.join(base)} (run.sh --install); nothing built")
-        return 0
+        return 1
+    try:
+        lock = open(SCRATCH + ".lock", "w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"lab: another lab is at work ({SCRATCH}.lock); nothing built")
+        return 1
+    except OSError as error:
+        print(f"lab: {error}; nothing built")
+        return 1
+    try:
+        lab = Lab()
+    except (RuntimeError, OSError) as error:
+        print(f"lab: no network namespaces here: {' '.join(str(error).split())}; nothing built")
+        return 1
+    try:
+        return make(lab, items, verbose)
+    finally:
+        lab.net.down()
+        if "--keep" not in sys.argv:
+            for end in ("", "-pg", "-mysql"):
+                shutil.rmtree(SCRATCH + end, ignore_errors=True)
+
+
+def make(lab, items, verbose):
+    """Makes the captures of these scenarios; 1 if one failed."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
     os.makedirs(f"{SCRATCH}/pki")
     os.makedirs(f"{SCRATCH}/www")
@@ -409,45 +469,33 @@ def main():
     for name, size in (("small", 900), ("medium", 20000), ("big", 400000), ("huge", 4000000)):
         with open(f"{SCRATCH}/www/{name}", "wb") as out:
             out.write(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
-    have = set(t for t in ("nginx", "haproxy", "stunnel4", "gnutls-cli", "gnutls-serv", "wget", "node", "apache2", "squid", "redis-server", "postgres", "psql", "go", "java", "javac") if shutil.which(t))
-    if "go" in have and subprocess.run(["go", "build", "-o", f"{SCRATCH}/peer", f"{HERE}/peers/peer.go"], env=dict(os.environ, GO111MODULE="off", GOFLAGS="", CGO_ENABLED="0")).returncode:
-        have.discard("go")
-    if "javac" not in have or subprocess.run(["javac", "-d", SCRATCH, f"{HERE}/peers/Peer.java"]).returncode:
-        have.discard("java")
-    try:
-        lab = Lab()
-    except (RuntimeError, OSError) as error:
-        print(f"lab: no network namespaces here: {error}; nothing built")
-        return 0
-    bad = 0
-    try:
-        for item in SCENARIOS:
-            if args and not any(a == item["name"] or a == item["cause"] or (a.endswith("*") and item["name"].startswith(a[:-1])) for a in args):
-                continue
-            missing = [n for n in item["needs"] if n not in have]
-            if missing:
-                print(f"-- {item['name']}: missing {', '.join(missing)}; the capture that is there stays")
-                continue
-            start = time.time()
-            try:
-                lines = build(lab, item, verbose)
-                merge(lines, {f"{item['name']}.{item['ext']}"})
-                size = os.path.getsize(os.path.join(CAPTURES, f"{item['name']}.{item['ext']}"))
-                print(f"ok {item['name']}.{item['ext']} {size} bytes, {len(lines)} sessions, {time.time() - start:.1f} s", flush=True)
-            except Exception as error:  # one scenario's trouble must not stop the others
-                bad += 1
-                print(f"!! {item['name']}: {error}", flush=True)
-                if verbose:
-                    traceback.print_exc()
-                    for line in lab.log:
-                        print("      ", line[:300])
-    finally:
-        merge_patterns()
-        readme()
-        lab.net.down()
-        if "--keep" not in sys.argv:
-            shutil.rmtree(SCRATCH, ignore_errors=True)
-            shutil.rmtree(SCRATCH + "-pg", ignore_errors=True)
+    wanted = {n for item in items for n in item["needs"]}
+    have = peers(wanted)
+    if wanted - have:
+        names = ("rustls-peer (cargo builds it)" if name == "rustls-peer" else name for name in sorted(wanted - have))
+        print(f"lab: missing {', '.join(names)} (run.sh --install): the captures that need them stay as they are")
+    made, bad, left = 0, 0, 0
+    for item in items:
+        if not have.issuperset(item["needs"]):
+            left += 1
+            continue
+        start = time.time()
+        try:
+            lines = build(lab, item, verbose)
+            merge(lines, {f"{item['name']}.{item['ext']}"})
+            made += 1
+            size = os.path.getsize(os.path.join(CAPTURES, f"{item['name']}.{item['ext']}"))
+            print(f"ok {item['name']}.{item['ext']} {size} bytes, {len(lines)} sessions, {time.time() - start:.1f} s", flush=True)
+        except Exception as error:  # one scenario's trouble must not stop the others
+            bad += 1
+            print(f"!! {item['name']}: {error}", flush=True)
+            if verbose:
+                traceback.print_exc()
+                for line in lab.log:
+                    print("      ", line[:300])
+    merge_patterns()
+    readme()
+    print(f"{made} captures made, {bad} failed, {left} left as they are")
     return 1 if bad else 0
 
 

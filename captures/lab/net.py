@@ -304,6 +304,13 @@ class Net:
                 self.kill(child, signal.SIGCONT)
                 self.kill(child)
         self.children = []
+        # What made a session of its own, as Postfix does, is still there
+        for name in ("c", "s", "p", "r1"):
+            for pid in sh("ip", "netns", "pids", ns(name), check=False).split():
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except (ProcessLookupError, ValueError):
+                    pass
         self.bridge.hook, self.bridge.delay = None, 0.006
         for name in ("c", "r1", "r2", "s", "p"):
             sh("ip", "netns", "exec", ns(name), "nft", "flush", "ruleset", check=False)

@@ -41,6 +41,7 @@ def make(where):
     root("ca", "/O=Example Lab/CN=Example Lab Root")
     root("otherca", "/O=Somebody Else/CN=Somebody Else Root")
     root("inspectca", "/O=Zscaler Inc./OU=Zscaler Inc./CN=Zscaler Intermediate Root CA")
+    root("officeca", "/O=Example Office/CN=Example Office Root")
     names = [f"{n}.example.com" for n in NAMES]
     leaf("server", "api.example.com", "ca", names)
     leaf("rsa", "api.example.com", "ca", names, rsa=True)
@@ -51,4 +52,5 @@ def make(where):
     leaf("client", "robot-7", "ca", [])
     leaf("clientother", "robot-8", "otherca", [])
     leaf("inspect", "api.example.com", "inspectca", names)
+    leaf("public", "www.example.org", "otherca", ["www.example.org", "bank.example.net"])
     leaf("inspect2", "www.example.org", "inspectca", ["www.example.org", "bank.example.net"])

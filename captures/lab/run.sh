@@ -1,19 +1,46 @@
 #!/bin/sh
-# Rebuilds the captures: sudo captures/lab/run.sh [--install] [name ...]
+# Rebuilds the captures: sudo captures/lab/run.sh [--install] [-v] [name ...]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+
+# Keeps Debian from starting the servers it installs: the lab starts its own, in its own namespaces.
+hold_services() {
+    [ -e /usr/sbin/policy-rc.d ] && return
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+}
+
+# All at once; where a distribution lacks one, each by itself.
+install_packages() {
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -q --no-install-recommends "$@" && return
+    for package; do
+        apt-get install -y -q --no-install-recommends "$package" || echo "lab: no package $package"
+    done
+}
+
 if [ "${1:-}" = --install ]; then
     shift
-    # Keeps Debian from starting the servers it installs; a lab run starts its own, in its own namespaces.
-    guard=
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-        chmod +x /usr/sbin/policy-rc.d
-        guard=yes
+    if [ "$(id -u)" != 0 ]; then
+        :
+    elif command -v apt-get >/dev/null; then
+        (
+            hold_services
+            install_packages iproute2 nftables ethtool iputils-ping procps tcpdump tshark openssl curl wget python3 nginx haproxy stunnel4 gnutls-bin \
+                golang-go nodejs default-jdk-headless gcc libc6-dev apache2 squid redis-server postgresql mariadb-server postfix dovecot-imapd \
+                mitmproxy sslsplit
+        )
+    else
+        echo "lab: no apt-get here: nothing installed"
     fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        iproute2 nftables ethtool tcpdump tshark openssl curl wget python3 nginx haproxy stunnel4 gnutls-bin \
-        golang-go nodejs default-jdk-headless apache2 squid redis-server || true
-    if [ -n "$guard" ]; then rm /usr/sbin/policy-rc.d; fi
+fi
+
+# rustls is built with the Rust of whoever called sudo.
+if ! command -v cargo >/dev/null && [ -n "${SUDO_USER:-}" ]; then
+    home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+    PATH=$PATH:$home/.cargo/bin
+    RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
+    export PATH RUSTUP_HOME
 fi
 exec python3 "$here/lab.py" "$@"

@@ -1,4 +1,5 @@
 """What only several sessions show together, and what only looks like it."""
+import itertools
 import socket
 import threading
 import time
@@ -327,6 +328,45 @@ def one_address(lab):
             T("clean-close", "close_notify", "client", (True, False), tested="clean-close", note="the other one serves", **CLEAN),
         )
     ]
+
+
+def two_machines(lab, refuses):
+    """Two machines behind one address: the far router hands every second connection to one of its own, a hop nearer to the client. Says whether each attempt succeeded."""
+    for where, refused in (("s", refuses[0]), ("r2", refuses[1])):
+        lab.serve(picky(lab, lambda hello, refused=refused: next(refused)), where=where)
+    lab.net.nft("r2", "table ip lab { chain p { type nat hook prerouting priority -100;\n iifname m0 tcp dport 443 numgen inc mod 2 == 1 redirect to :443\n }\n}\n")
+    for _ in range(8):
+        try:
+            tls = lab.client(version="1.3")
+        except OSError as error:
+            lab.say(error)
+            continue
+        ask(lab, tls)
+        polite(tls)
+        time.sleep(0.05)
+
+
+@scenario("server-closed-in-handshake", also="one-distance", ext="pcapng", patterns=[("one-distance", (1, 3, 5, 7), ["undetermined"])])
+def one_distance(lab):
+    with lab.tap():
+        two_machines(lab, (itertools.repeat(False), itertools.repeat(True)))
+    return [
+        truth
+        for _ in range(4)
+        for truth in (
+            T("clean-close", "close_notify", "client", (True, False), tested="clean-close", note="one of two machines behind the address, two hops away (TTL 62): served", **CLEAN),
+            T("server-closed-in-handshake", "fin", "server", (False, False), fault=["server", "undetermined"], never=["client", "network"], tested="server-closed-in-handshake", note="the other one, a hop nearer (TTL 63), closes on every ClientHello", **HANDSHAKE),
+        )
+    ]
+
+
+@scenario("server-closed-in-handshake", also="any-distance", ext="pcapng")
+def any_distance(lab):
+    with lab.tap():
+        two_machines(lab, (itertools.cycle((False, True)), itertools.cycle((True, False))))
+    good = T("clean-close", "close_notify", "client", (True, False), tested="clean-close", note="one of two machines behind the address serves this one", **CLEAN)
+    bad = T("server-closed-in-handshake", "fin", "server", (False, False), fault=["server", "undetermined"], never=["client", "network"], tested="server-closed-in-handshake", note="closed after the ClientHello: both machines do that now and then, and their distances say nothing", **HANDSHAKE)
+    return [dict(truth) for truth in (good, bad, bad, good) * 2]
 
 
 @scenario("injected-reset", also="reload", ext="pcapng", patterns=[("ended-together", (0, 1, 2), ["undetermined", "proxy"])])

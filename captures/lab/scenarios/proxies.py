@@ -111,17 +111,18 @@ def starttls(lab):
     ]
 
 
-def postgres(lab, ssl):
-    """PostgreSQL with a fresh database, as its own user."""
-    home = "/tmp/whohungup-lab-pg"
+def postgres(lab, ssl, *settings, cert="server", rule="host all all 0.0.0.0/0 trust"):
+    """PostgreSQL with a fresh database, as its own user; the administrator comes from 127.0.0.1."""
+    home = f"{SCRATCH}-pg"
     net.sh("rm", "-rf", home)
     net.sh("install", "-d", "-o", "postgres", "-m", "700", home)
     net.sh("runuser", "-u", "postgres", "--", "initdb", "-D", f"{home}/data", "-A", "trust", "--no-sync")
-    net.sh("install", "-o", "postgres", "-m", "600", f"{lab.pki}/server.crt", f"{home}/data/server.crt")
-    net.sh("install", "-o", "postgres", "-m", "600", f"{lab.pki}/server.key", f"{home}/data/server.key")
+    net.sh("install", "-o", "postgres", "-m", "600", f"{lab.pki}/{cert}.crt", f"{home}/data/server.crt")
+    net.sh("install", "-o", "postgres", "-m", "600", f"{lab.pki}/{cert}.key", f"{home}/data/server.key")
+    net.sh("install", "-o", "postgres", "-m", "600", lab.ca, f"{home}/data/ca.crt")
     with open(f"{home}/data/pg_hba.conf", "w") as out:
-        out.write("host all all 0.0.0.0/0 trust\n")
-    child = lab.net.start("s", "runuser", "-u", "postgres", "--", "postgres", "-D", f"{home}/data", "-c", "listen_addresses=*", "-c", f"unix_socket_directories={home}", "-c", f"ssl={ssl}", ready=5432)
+        out.write(f"host all all 127.0.0.1/32 trust\n{rule}\n")
+    child = lab.net.start("s", "runuser", "-u", "postgres", "--", "postgres", "-D", f"{home}/data", "-c", "listen_addresses=*", "-c", f"unix_socket_directories={home}", "-c", f"ssl={ssl}", *[word for setting in settings for word in ("-c", setting)], ready=5432)
     end = time.time() + 10
     while time.time() < end and "accepting" not in net.sh("ip", "netns", "exec", net.ns("s"), "pg_isready", "-h", "127.0.0.1", check=False):
         time.sleep(0.2)

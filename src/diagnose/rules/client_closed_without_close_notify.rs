@@ -54,12 +54,14 @@
 //! - dotnet/runtime issue 44660 (SslStream sends no close_notify on Dispose).
 
 use crate::app::{Cut, Missing, State};
-use crate::base::{At, Side};
+use crate::base::{At, Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::prelude::{Protocol, Story};
 use crate::session::{Phase, Session};
+use crate::tls::ContentType;
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -92,6 +94,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         && cut.missing == Missing::Bytes
     {
         return Some(cut_short(session, cut, root.at));
+    }
+    if quit(session, root.at) {
+        return Some(took_leave(session, root.at));
     }
     if session.outstanding() {
         return Some(unanswered(session));
@@ -130,6 +135,32 @@ fn cut_short(session: &Session, cut: &Cut, close: At) -> Reading {
     .rule_out(Fault::Network, "every byte before the FIN arrived here in sequence: nothing of the request was lost on the way")
     .advise(format!("Look into the log of the client ({}) at {}: a crash, a kill, a timeout.", session.ends.client, tell::clock(close)))
     .advise("Let the server treat what it got as incomplete.")
+}
+
+/// A MySQL client's last message is as long as its COM_QUIT, and the FIN comes with it: it wants no answer, and gets none.
+fn quit(session: &Session, close: At) -> bool {
+    let mysql = session.prelude.as_deref().and_then(Story::talk).is_some_and(|talk| talk.protocol == Protocol::Mysql);
+    let last = session.side(Side::Client).last_record.filter(|record| mysql && record.typ == ContentType::APPLICATION_DATA.0);
+    last.is_some_and(|record| QUIT.contains(&record.len) && close.time.since(record.at.time) < AT_ONCE)
+}
+
+/// Five bytes in a record of TLS 1.3, of TLS 1.2 with AES-GCM or CCM, and with ChaCha20.
+const QUIT: [u16; 3] = [22, 29, 21];
+/// Whoever asks something waits longer than this for the answer.
+const AT_ONCE: Span = Span::from_millis(100);
+
+fn took_leave(session: &Session, close: At) -> Reading {
+    Reading::new(
+        Fault::None,
+        Confidence::Likely,
+        Impact::None,
+        "the MySQL client took leave in its own protocol (COM_QUIT) and closed with a bare FIN: its library says no close_notify",
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .cite(tell::inferred(close, Side::Client, "its last message is as long as a COM_QUIT, which wants no answer"))
+    .rule_out(Fault::Server, "it had not closed")
+    .rule_out(Fault::Network, "both directions worked up to the close")
+    .advise("Nothing: the server has read the COM_QUIT, and knows that the session is over.")
 }
 
 /// The client spoke last: it wanted no answer, or would not wait for it.

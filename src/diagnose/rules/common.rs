@@ -195,6 +195,10 @@ pub fn certificate_rejection(session: &Session) -> Option<Rejection<'_>> {
     let why = match said {
         Some(AlertDescription::CERTIFICATE_EXPIRED) => Objection::Expired,
         Some(AlertDescription::UNKNOWN_CA) => by_sight.filter(|seen| *seen == Objection::Expired).unwrap_or(Objection::Untrusted),
+        // One word for all in Go and in Java. Where date and name are in order it is hardly about them.
+        Some(AlertDescription::CERTIFICATE_UNKNOWN | AlertDescription::BAD_CERTIFICATE) if by_sight.is_none() && in_order(session) => {
+            Objection::Untrusted
+        }
         _ => by_sight.unwrap_or(Objection::Other),
     };
     if root.at < certificate_at {
@@ -213,6 +217,13 @@ fn about_certificates(description: AlertDescription) -> bool {
             | AlertDescription::CERTIFICATE_UNKNOWN
             | AlertDescription::UNKNOWN_CA
     )
+}
+
+/// The certificate is in sight, valid at the time of the session, and stands for the name that the client asked for.
+fn in_order(session: &Session) -> bool {
+    let Some(leaf) = session.tls.certificates.as_ref().and_then(|chain| chain.leaf.as_deref()) else { return false };
+    let now = session.first.time.nanos().div_euclid(1_000_000_000);
+    leaf.valid_at(now) == Validity::Ok && session.sni().is_some_and(|name| name_matches(leaf, &name) == NameMatch::Matches)
 }
 
 /// What is visibly wrong with the server's certificate at the time of the session.

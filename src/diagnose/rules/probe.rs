@@ -116,7 +116,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
         reading = reading.or(
             Fault::Undetermined,
             "certificate-rejected",
-            "GnuTLS programs (wget) look at the certificate after the handshake, and leave like this if they reject it",
+            "GnuTLS programs (wget) and MariaDB's client look at the certificate after the handshake, and leave like this if they reject it",
             "the client's log",
         );
     }

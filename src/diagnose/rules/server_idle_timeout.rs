@@ -66,10 +66,11 @@
 //!   and ALB idle timeout.
 //! - Cloudflare: connection limits; Google Cloud: load balancing request distribution; Envoy FAQ: timeouts.
 
-use crate::base::{Side, Span};
+use crate::base::{At, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::prelude::Protocol;
 use crate::session::{ActKind, Ending, Phase, Session};
 
 /// The cause.
@@ -101,7 +102,11 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     };
     // What ends the silence may be an answer, with the close right behind it.
     let answered = session.side(Side::Server).last_app.is_some_and(|last| root.at.time.since(last.time) < IDLE);
-    let quiet = session.silence_before(root.at).filter(|_| !answered)?;
+    let last_word = last_word(session, root.at);
+    let quiet = match last_word {
+        Some((before, after)) => after.time.since(before.time),
+        None => session.silence_before(root.at).filter(|_| !answered)?,
+    };
     let idle = quiet >= IDLE && session.round_trip().is_none_or(|rtt| quiet.nanos() > rtt.nanos().saturating_mul(4));
     if !idle
         || session.outstanding()
@@ -111,14 +116,23 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     {
         return None;
     }
-    let how = if said { "politely, with a close_notify," } else { "with a bare FIN" };
+    let how = match (said, last_word) {
+        (true, None) => "politely, with a close_notify,",
+        (true, Some(_)) => "politely, with a last word and a close_notify,",
+        (false, None) => "with a bare FIN",
+        (false, Some(_)) => "with a last word and a bare FIN",
+    };
     let mut reading = Reading::new(
         Fault::None,
         Confidence::Likely,
         Impact::None,
         format!("the server closed {how} after {} of silence with nothing outstanding", tell::span(quiet)),
     )
-    .cite(tell::last_data(session, Side::Server))
+    .cite(match last_word {
+        Some((before, _)) => tell::saw(before, Side::Server, "its last data before the silence"),
+        None => tell::last_data(session, Side::Server),
+    })
+    .cite(last_word.and_then(|(_, after)| tell::saw(after, Side::Server, "its last word, which nobody had asked for")))
     .cite(tell::inferred(root.at, Side::Server, format!("{} after the last data of either side", tell::span(quiet))))
     .rule_out(Fault::Client, "it had not closed, and waited for nothing");
     if !said {
@@ -136,5 +150,21 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     )
 }
 
+/// What the server said unasked at the end of a silence, with its close right behind: from when to when it had been silent. Mail servers and
+/// databases say why they close (`421`, `FATAL 57P05`). Elsewhere this may be the rest of an answer that took long; in their protocols an
+/// answer is not interrupted for so long, and the question is known to have been answered before the silence.
+fn last_word(session: &Session, close: At) -> Option<(At, At)> {
+    let asked_before_told = session.prelude.as_deref()?.talk().is_some_and(|talk| CONVERSATIONS.contains(&talk.protocol));
+    let (server, client) = (session.side(Side::Server), session.side(Side::Client));
+    let (before, after) = server.pause.filter(|_| asked_before_told)?;
+    let unasked = client.last_data_before(close).is_some_and(|asked| asked < before);
+    let at_once = after <= close && close.time.since(after.time) < AT_ONCE;
+    (unasked && at_once && after.time.since(before.time) >= IDLE).then_some((before, after))
+}
+
+/// Protocols in which the client asks and the server answers, in turns.
+const CONVERSATIONS: [Protocol; 6] = [Protocol::Smtp, Protocol::Imap, Protocol::Pop3, Protocol::Ftp, Protocol::Postgres, Protocol::Mysql];
+/// The close comes with the last word.
+const AT_ONCE: Span = Span::from_millis(200);
 /// Shorter pauses are part of an exchange.
 const IDLE: Span = Span::from_millis(1_800);
