@@ -14,6 +14,7 @@ use common::{Owned, load};
 use serde_json::Value;
 use whohungup::base::{At, Frame, Time};
 use whohungup::decode::{Checksum, Decoded, Decoder};
+use whohungup::tls::inspection_word;
 
 #[path = "../../src/report/json/validator.rs"]
 mod validator;
@@ -137,6 +138,8 @@ fn originals(path: &Path) -> Vec<(&'static str, Vec<u8>)> {
     }
     found.retain(|(_, bytes)| bytes.len() > 3 && bytes.iter().any(|byte| *byte != 0 && *byte != 0xff));
     found.iter_mut().for_each(|(_, bytes)| bytes.make_ascii_lowercase());
+    // The name of an inspecting product is kept: it tells of nobody, and the verdict rests on it.
+    found.retain(|(kind, bytes)| *kind != "certificate" || str::from_utf8(bytes).ok() != inspection_word(&String::from_utf8_lossy(bytes)));
     found.sort();
     found.dedup();
     found
