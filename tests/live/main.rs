@@ -329,14 +329,12 @@ fn processes_of_this_host_are_named_even_those_of_others() {
     let mut live = lab.live_on("b", &["--format", "ndjson"]);
     assert!(live.err().contains("a helper process that sees no packet may look into processes"), "{}", live.err());
     let helper = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", live.child.id())).unwrap();
-    let helper = read(Path::new(&format!("/proc/{}/status", helper.trim())));
-    let field = |name: &str| helper.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let status = format!("/proc/{}/status", helper.trim());
+    let field = |name: &str| read(Path::new(&status)).lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())).unwrap();
     // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE.
-    assert_eq!(
-        (field("CapPrm:"), field("CapBnd:"), field("NoNewPrivs:")),
-        ("0000000000080004".into(), "0000000000000000".into(), "1".into())
-    );
-    assert!(field("Uid:").starts_with("65534"));
+    let rights = ("0000000000080004".to_owned(), "0000000000000000".to_owned(), "1".to_owned());
+    wait_until("the helper to give up its rights", || (field("CapPrm:"), field("CapBnd:"), field("NoNewPrivs:")) == rights);
+    wait_until("the helper to be nobody", || field("Uid:").starts_with("65534"));
     lab.ask("polite", 1);
     live.prints("server-reset");
     assert_eq!(live.ends_by(Signal::SIGTERM), 0);
