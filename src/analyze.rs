@@ -154,8 +154,7 @@ pub struct Analyzer {
     /// Addresses and ports that spoke TLS.
     servers: HashSet<Endpoint, RandomState>,
     /// Sessions without TLS, until it is known whether their server speaks it elsewhere.
-    #[expect(clippy::vec_box, reason = "moved as they are: sessions are large")]
-    candidates: Vec<Box<Session>>,
+    candidates: Vec<Arc<Session>>,
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
@@ -248,6 +247,7 @@ impl Analyzer {
             if let Some(flow) = self.flows.remove(handle) {
                 self.report(flow, false);
             }
+            self.touch_next_to_go();
         }
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
             let Some(flow) = self.flows.held(handle) else { continue };
@@ -507,7 +507,7 @@ impl Analyzer {
         };
         let surroundings = Surroundings { grounds, is_tls_port: &is_tls_port };
         let speaks_tls = flow.speaks_tls();
-        let session = Box::new(flow.finish(&surroundings));
+        let session = Arc::new(flow.finish(&surroundings));
         let expected = is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
@@ -531,12 +531,15 @@ impl Analyzer {
         }
     }
 
-    fn emit(&mut self, mut session: Box<Session>) {
+    fn emit(&mut self, mut session: Arc<Session>) {
         self.totals.sessions += 1;
         self.totals.keyed += u64::from(session.tls.decryption.keyed);
         self.totals.decrypted += u64::from(session.tls.decryption.opened > 0);
-        session.grounds.server_speaks_tls = self.servers.contains(&session.ends.server);
-        let session: Arc<Session> = Arc::from(session);
+        let server_speaks_tls = self.servers.contains(&session.ends.server);
+        // Nobody else has it yet.
+        if let Some(session) = Arc::get_mut(&mut session) {
+            session.grounds.server_speaks_tls = server_speaks_tls;
+        }
         let (flows, rest) = (&self.flows, &self.rest);
         let alive =
             |server: Endpoint, since: Time| flows.iter().chain(rest.iter().map(Box::as_ref)).any(|flow| is_served(flow, server, since));

@@ -58,4 +58,12 @@ impl Analyzer {
         black_box(flows().filter_map(|(flow, way)| Some(flow.reading.tls.as_ref()?.touch(way))).fold(0, u64::wrapping_add));
         self.ahead = ahead;
     }
+
+    /// The same for the connection that will be judged next: by then it has been silent for long.
+    pub(super) fn touch_next_to_go(&self) {
+        let Some(flow) = self.dying.front().and_then(|(_, handle)| self.flows.held(*handle)) else { return };
+        let ways = [Way::AtoB, Way::BtoA];
+        black_box(ways.map(|way| flow.touch(way)));
+        black_box(flow.reading.tls.as_ref().map(|tls| ways.map(|way| tls.touch(way))));
+    }
 }

@@ -45,10 +45,10 @@ impl Flow {
         (way, false)
     }
 
-    /// Ends the connection and tells its story. Holes must have been closed before.
-    pub fn finish(mut self, surroundings: &Surroundings<'_>) -> Session {
+    /// Ends the connection and tells its story, which is taken out of it. Holes must have been closed before.
+    pub fn finish(&mut self, surroundings: &Surroundings<'_>) -> Session {
         let (client, roles_seen) = self.client(surroundings);
-        let conclusion = closing::conclude(&self, client, surroundings.grounds.end);
+        let conclusion = closing::conclude(self, client, surroundings.grounds.end);
         let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
         let sides = PerSide { client: self.side(client), server: self.side(client.opposite()) };
         let close_notify =
