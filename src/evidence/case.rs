@@ -227,7 +227,10 @@ impl Source<'_> {
         let Known { grounds, beside } = Known::of(self.original);
         flow.close_holes(grounds.end, given(&self.options.limits, self.keys));
         flow.close_spans();
-        let readable = Readable::new(&self.original.session, treatment.pseudonyms);
+        let mut readable = Readable::new(&self.original.session, treatment.pseudonyms);
+        if let Some(spans) = flow.log.spans.as_deref() {
+            readable.learn(spans.way(self.original.session.client_way));
+        }
         let masks = (!treatment.keep_payload).then(|| Masks::new(&flow, |way, lane| readable.runs(way, lane)));
         Ok((self.options.conclude(flow, grounds, beside), masks))
     }

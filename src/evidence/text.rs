@@ -105,6 +105,16 @@ pub(super) fn blank(client: bool, protocols: &[Protocol], bytes: &mut [u8], addr
     }
 }
 
+/// Blanks the values of `User-Agent`: programs of one's own may be named after whoever made them.
+pub(super) fn blank_agents(bytes: &mut [u8]) {
+    const NAME: &[u8] = b"user-agent:";
+    for line in bytes.split_inclusive_mut(|byte| *byte == b'\n') {
+        if line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            hide_from(line, NAME.len());
+        }
+    }
+}
+
 /// Blanks everything but spaces and line ends.
 fn hide(bytes: &mut [u8]) {
     for byte in bytes.iter_mut().filter(|byte| !matches!(byte, b' ' | b'\r' | b'\n')) {
