@@ -175,6 +175,7 @@ fn client_line(line: &mut [u8], place: Place) -> Place {
 
 fn server_line(line: &mut [u8], place: Place) -> Place {
     if line.starts_with(b"HTTP/") && place != Place::Headers {
+        addresses(line);
         return Place::Headers;
     }
     match place {
@@ -480,6 +481,10 @@ mod tests {
         assert_eq!(
             said(true, &[Protocol::HttpConnect], request),
             "CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\nProxy-Authorization: Basic xxxxxxxxxxxx\r\nX-Id: x\r\n\r\n"
+        );
+        assert_eq!(
+            said(false, &[Protocol::HttpConnect], b"HTTP/1.1 403 not for bob@example.org\r\n"),
+            "HTTP/1.1 403 not for xxx@xxxxxxx.xxx\r\n"
         );
         let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate TlRMTVNT\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nhi bob\n";
         assert_eq!(
