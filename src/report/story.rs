@@ -334,6 +334,7 @@ pub(super) fn cap(cap: Cap) -> &'static str {
         Cap::BadChecksums => "some segments have wrong checksums, and their receiver drops those",
         Cap::LimitReached => "a limit of this program was reached",
         Cap::FramingLost => "the record boundaries were lost: what follows cannot be told apart",
+        Cap::Padded => "records are padded to whole blocks: only keys tell a close_notify from data",
     }
 }
 
