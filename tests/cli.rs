@@ -387,6 +387,16 @@ fn a_story_fits_a_terminal_of_80_columns() {
 }
 
 #[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../README.md");
+    let (_, after) = readme.split_once("$ whohungup show captures/office.pcapng 5 --utc\n").unwrap();
+    let (shown, _) = after.split_once("```").unwrap();
+    let mut command = program(&["show", &office(), "5", "--utc"]);
+    command.env("COLUMNS", "100");
+    assert_eq!(shown, finish(command).out);
+}
+
+#[test]
 fn show_finds_the_session_by_number_or_by_selection() {
     let one = office_sessions(&[]).into_iter().find(|session| session["session"] == 7).unwrap();
     let shown = run(&["show", &office(), "7", "--format", "json"]);
