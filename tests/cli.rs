@@ -372,6 +372,31 @@ fn colour_is_for_terminals_or_on_demand() {
 }
 
 #[test]
+fn a_story_fits_a_terminal_of_80_columns() {
+    let mut lines = 0;
+    for number in 0..19 {
+        let story = run(&["show", &office(), &number.to_string(), "--utc"]).out;
+        for line in story.lines() {
+            lines += 1;
+            // What is to be pasted is never broken.
+            let pasted = line.starts_with("  tcp.stream eq ") || line.starts_with("  tcpdump ");
+            assert!(pasted || line.chars().count() <= 80, "session {number}: {line}");
+        }
+    }
+    assert!(lines > 500, "{lines}");
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../README.md");
+    let (_, after) = readme.split_once("$ whohungup show captures/office.pcapng 5 --utc\n").unwrap();
+    let (shown, _) = after.split_once("```").unwrap();
+    let mut command = program(&["show", &office(), "5", "--utc"]);
+    command.env("COLUMNS", "100");
+    assert_eq!(shown, finish(command).out);
+}
+
+#[test]
 fn show_finds_the_session_by_number_or_by_selection() {
     let one = office_sessions(&[]).into_iter().find(|session| session["session"] == 7).unwrap();
     let shown = run(&["show", &office(), "7", "--format", "json"]);

@@ -195,6 +195,46 @@ fn other_formats() {
     assert!(found.is_empty(), "verdicts changed:\n{found}");
 }
 
+/// Records of TLS 1.3 may be padded (RFC 8446 section 5.4): then lengths tell no alert from data, and nothing may be said that rests on them.
+#[test]
+fn padding_hides_a_close_notify_and_accuses_nobody() {
+    use whohungup::diagnose::Fault;
+    use whohungup::session::CloseNotify;
+    let (mut problems, mut hidden) = (String::new(), 0);
+    for path in common::files() {
+        let capture = common::load(&path);
+        let Some(padded) = transform::padded(&capture.frames, 512) else { continue };
+        let (before, after) = (common::sessions(&capture.frames).0, common::sessions(&padded).0);
+        for (before, after) in
+            before.iter().zip(&after).filter(|(before, _)| before.session.tls.version.is_some_and(|version| version.is_tls13()))
+        {
+            let (was, is) = (before.session.close_notify, after.session.close_notify);
+            for (side, was, is) in [("client", was.client, is.client), ("server", was.server, is.server)] {
+                let said = matches!(was, CloseNotify::Sent | CloseNotify::Likely);
+                hidden += u32::from(said && is == CloseNotify::Unknown);
+                if said && is == CloseNotify::Absent {
+                    writeln!(problems, "{}: the {side}'s close_notify was {} and is absent", capture.name, was.name()).unwrap();
+                }
+            }
+            let (was, is) = (before.verdict.fault, after.verdict.fault);
+            if is != was && !matches!(is, Fault::None | Fault::Undetermined) {
+                writeln!(
+                    problems,
+                    "{} {:?}: {} instead of {} ({})",
+                    capture.name,
+                    after.session.tcp_stream,
+                    is.name(),
+                    was.name(),
+                    after.verdict.summary
+                )
+                .unwrap();
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{problems}");
+    assert!(hidden > 10, "only {hidden} close_notifies were padded");
+}
+
 fn through_file(bytes: Vec<u8>) -> Vec<Finished> {
     let mut file = CaptureFile::from_reader(reader(bytes), "test", 0).unwrap();
     let mut analyzer = Analyzer::new(Options::default());

@@ -285,11 +285,11 @@ pub(crate) struct Parties {
     /// Only sessions with one of these faults, separated by commas
     #[arg(long, value_name = "FAULT", value_delimiter = ',')]
     pub(crate) only: Vec<Only>,
-    /// Leave out sessions with these addresses, such as health checkers
-    #[arg(long, value_name = "CIDR")]
+    /// Leave out sessions with these addresses, separated by commas, such as health checkers
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ignore: Vec<Cidr>,
     /// A port that TLS is spoken on, beside the usual ones
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = port)]
     pub(crate) tls_port: Vec<u16>,
 }
 
@@ -374,6 +374,11 @@ impl ValueEnum for Only {
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         Some(clap::builder::PossibleValue::new(self.0.name()))
     }
+}
+
+/// A port, in words of its own where it is none.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("'{text}' is no port: a number from 1 to 65535"))
 }
 
 /// A time span as people type it: seconds, or a number with its unit.

@@ -60,7 +60,7 @@ impl FromStr for Server {
         let name = name.trim_end_matches('.').to_lowercase();
         match name.strip_prefix('*') {
             Some(rest) if rest.starts_with('.') && rest.len() > 1 => Ok(Server::Below(rest.to_owned(), port)),
-            None if !name.is_empty() && !name.contains(char::is_whitespace) => Ok(Server::Name(name, port)),
+            None if !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '/') => Ok(Server::Name(name, port)),
             _ => Err(format!("'{text}' is no IP, IP:PORT, name or *.name")),
         }
     }

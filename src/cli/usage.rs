@@ -5,6 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::base::printable;
 use crate::cli::args;
 
+const NO_CAPTURE: &str = "no capture named; give a pcap or pcapng file, or - for standard input";
+
 /// `error` as one line, without a program name before it.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = |kind| match error.get(kind) {
@@ -15,11 +17,16 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     let argument = option(&text(ContextKind::InvalidArg));
     let value = shown(&text(ContextKind::InvalidValue));
     match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() && argument.contains("FILE") => NO_CAPTURE.to_owned(),
         ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value{}", choices(&text(ContextKind::ValidValue))),
         ErrorKind::InvalidValue => {
             let valid = text(ContextKind::ValidValue);
             let near = nearest(&value, valid.split(", "));
-            let what = argument.trim_start_matches('-');
+            let what = match argument.as_str() {
+                "--only" => "fault",
+                other => other.trim_start_matches(['-', '<']).trim_end_matches('>'),
+            };
+            let what = what.to_lowercase();
             format!(
                 "unknown {what} '{value}'{}{}",
                 near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default(),
@@ -37,9 +44,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
             let near = near.map(|near| format!("; did you mean '{}'?", option(&near))).unwrap_or_default();
             format!("unknown option '{}'{near}", shown(&argument))
         }
-        ErrorKind::MissingRequiredArgument if argument.contains("FILE") => {
-            "no capture named; give a pcap or pcapng file, or - for standard input".to_owned()
-        }
+        ErrorKind::MissingRequiredArgument if argument.contains("FILE") => NO_CAPTURE.to_owned(),
         ErrorKind::MissingRequiredArgument => format!("{argument} is missing, without which another option here does nothing"),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "nothing to do; try 'whohungup FILE' or 'whohungup --help'".to_owned()
@@ -115,16 +120,20 @@ mod tests {
         says(&["read", "x", "--format", "jsn"], "unknown format 'jsn'; did you mean 'json'? (table, json, ndjson, csv, markdown)");
         says(
             &["read", "x", "--only", "servr"],
-            "unknown only 'servr'; did you mean 'server'? (server, client, proxy, network, undetermined, none)",
+            "unknown fault 'servr'; did you mean 'server'? (server, client, proxy, network, undetermined, none)",
         );
-        says(&["read", "x", "--only", "zzz"], "unknown only 'zzz' (server, client, proxy, network, undetermined, none)");
+        says(&["read", "x", "--only", "zzz"], "unknown fault 'zzz' (server, client, proxy, network, undetermined, none)");
         says(&["read", "x", "--formt", "json"], "unknown option '--formt'; did you mean '--format'?");
+        says(&["completions", "tcsh"], "unknown shell 'tcsh' (bash, elvish, fish, powershell, zsh)");
+        says(&["read", ""], "no capture named; give a pcap or pcapng file, or - for standard input");
         says(&["read", "x", "--zzz"], "unknown option '--zzz'");
         says(&["read"], "no capture named; give a pcap or pcapng file, or - for standard input");
         says(&["show"], "no capture named; give a pcap or pcapng file, or - for standard input");
         says(&[], "nothing to do; try 'whohungup FILE' or 'whohungup --help'");
         says(&["read", "x", "--client", "host"], "--client: 'host' is no IP or IP:PORT");
-        says(&["read", "x", "--tls-port", "99999"], "--tls-port: 99999 is not in 0..=65535");
+        says(&["read", "x", "--tls-port", "99999"], "--tls-port: '99999' is no port: a number from 1 to 65535");
+        says(&["read", "x", "--tls-port", "https"], "--tls-port: 'https' is no port: a number from 1 to 65535");
+        says(&["read", "x", "--server", "10.0.0.0/8"], "--server: '10.0.0.0/8' is no IP, IP:PORT, name or *.name");
         says(&["read", "x", "--at", "01:00:00", "--from", "2:00:00"], "--at does not go with --from");
         says(&["read", "x", "--utc", "--utc"], "--utc can be given only once");
         says(&["read", "x", "--format"], "--format needs a value (table, json, ndjson, csv, markdown)");

@@ -15,6 +15,9 @@ pub fn judge(session: &Session, context: &Context) -> Verdict {
         // What ends such a connection is not said in TLS.
         readings.clear();
     }
+    if session.hidden_by_padding() {
+        readings.retain(|(_, reading)| matches!(reading.fault, Fault::None | Fault::Undetermined));
+    }
     let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
     readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     let (slug, reading) = settle(readings, session, context);
@@ -131,7 +134,7 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
 fn cap(session: &Session, confidence: Confidence) -> Confidence {
     let limit = |cap: &Cap| match cap {
         Cap::Duplicates | Cap::BadChecksums | Cap::CutEnd | Cap::Hole | Cap::KernelDrops => Confidence::Likely,
-        Cap::OneDirection | Cap::Snaplen | Cap::MidStream | Cap::LimitReached | Cap::FramingLost => Confidence::Possible,
+        Cap::OneDirection | Cap::Snaplen | Cap::MidStream | Cap::LimitReached | Cap::FramingLost | Cap::Padded => Confidence::Possible,
     };
     session.caps.iter().map(limit).fold(confidence, Confidence::min)
 }

@@ -17,7 +17,7 @@ use crate::decode::{Decoded, Decoder};
 use crate::diagnose::{Beside, Fact, Fault, Verdict};
 use crate::report::{Context, blame, how};
 use crate::session::{CloseNotify, ClosedBy, Ending, Flow, Given, Grounds, Session, Spans};
-use crate::tls::Secrets;
+use crate::tls::{KeyLog, Secrets};
 
 /// What is done to a session's packets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -193,7 +193,7 @@ impl Source<'_> {
         // What is left, judged on the same grounds.
         let draft = self.judge_again(&mut scrubber)?;
         let mut written = self.write(&mut scrubber, &draft, treatment, scratch)?;
-        let read = self.read_back(&mut written.capture, Some(Known::of(self.original)))?;
+        let read = self.read_back(&mut written.capture, Some(Known::of(self.original)), self.keys)?;
         let mut case = Case { finished: draft, proof: Proof::default(), written };
         let (before, after, whole) = (Outcome::of(&alone), Outcome::of(&read), Outcome::of(self.original));
         case.proof.differences = Outcome::of(&case.finished).differences(&after);
@@ -203,8 +203,10 @@ impl Source<'_> {
         if self.original.session.tls.decryption.opened > 0 {
             // What was decrypted of application data is zero in the packets.
             case.proof.grounds.extend(lost.into_iter().map(|what| format!("application data that was decrypted showed more: {what}")));
-            self.keys = None;
-            let blind = Outcome::of(&self.read_back(&mut case.written.capture, Some(Known::of(self.original)))?);
+            // Whoever gets the packets has the secrets that go with them, and no others.
+            let going = self.going(treatment);
+            let blind = self.read_back(&mut case.written.capture, Some(Known::of(self.original)), Some(&going))?;
+            let blind = Outcome::of(&blind);
             let shown = blind.differences(&after).into_iter();
             case.proof.grounds.extend(shown.map(|what| format!("secrets of a key log showed more: {what}")));
         } else {
@@ -212,6 +214,18 @@ impl Source<'_> {
         }
         case.written.capture.rewind()?;
         Ok(case)
+    }
+
+    /// The key log lines that go with the packets.
+    fn going_lines(&self, treatment: &Treatment<'_>) -> Vec<u8> {
+        if treatment.with_secrets { own_secrets(&self.original.session, self.secrets) } else { Vec::new() }
+    }
+
+    /// The secrets in them.
+    fn going(&self, treatment: &Treatment<'_>) -> Secrets {
+        let mut secrets = Secrets::new(&self.options.limits);
+        KeyLog::new().feed(&self.going_lines(treatment), &mut secrets);
+        secrets
     }
 
     /// Reads the packets as they are: what they alone tell, and what is to stay of them.
@@ -227,7 +241,10 @@ impl Source<'_> {
         let Known { grounds, beside } = Known::of(self.original);
         flow.close_holes(grounds.end, given(&self.options.limits, self.keys));
         flow.close_spans();
-        let readable = Readable::new(&self.original.session, treatment.pseudonyms);
+        let mut readable = Readable::new(&self.original.session, treatment.pseudonyms);
+        if let Some(spans) = flow.log.spans.as_deref() {
+            readable.learn(spans.way(self.original.session.client_way));
+        }
         let masks = (!treatment.keep_payload).then(|| Masks::new(&flow, |way, lane| readable.runs(way, lane)));
         Ok((self.options.conclude(flow, grounds, beside), masks))
     }
@@ -251,7 +268,7 @@ impl Source<'_> {
         let comments = comments(&draft.verdict, self.context);
         let section = section(draft, self.about);
         let mut writer = CaptureWriter::new(BufWriter::with_capacity(1 << 18, scratch), &[section])?;
-        let secrets = if treatment.with_secrets { own_secrets(&self.original.session, self.secrets) } else { Vec::new() };
+        let secrets = self.going_lines(treatment);
         if !secrets.is_empty() {
             writer.secrets(&secrets)?;
         }
@@ -294,12 +311,12 @@ impl Source<'_> {
 
     /// What the file that was written tells: read as any capture is, with the original's frame numbers.
     ///
-    /// Without `known` nothing is known beside the packets, and the last of them is the end.
-    fn read_back(&mut self, capture: &mut File, known: Option<Known>) -> io::Result<Finished> {
+    /// Without `known` nothing is known beside the packets, and the last of them is the end. `keys` are what whoever reads it has.
+    fn read_back(&mut self, capture: &mut File, known: Option<Known>, keys: Option<&Secrets>) -> io::Result<Finished> {
         capture.rewind()?;
         let reader: Box<dyn Read> = Box::new(BufReader::new(capture.try_clone()?));
         let mut file = CaptureFile::from_reader(reader, "the new capture", 0).map_err(io::Error::other)?;
-        let mut follower = Follower::new(self.options, self.keys, &self.original.session, false);
+        let mut follower = Follower::new(self.options, keys, &self.original.session, false);
         let mut passed = Decoder::new();
         self.spool.read(self.place, |frame, mark| {
             if !matches!(passed.decode(frame), Decoded::Tcp(_) | Decoded::Icmp(_)) {
@@ -322,7 +339,7 @@ impl Source<'_> {
     /// The grounds without which the verdict would be another.
     fn grounds(&mut self, capture: &mut File, outcome: &Outcome) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
-        if Outcome::of(&self.read_back(capture, None)?) == *outcome {
+        if Outcome::of(&self.read_back(capture, None, self.keys)?) == *outcome {
             return Ok(found);
         }
         let Known { grounds: own, beside } = Known::of(self.original);
@@ -336,12 +353,12 @@ impl Source<'_> {
         ];
         for (without, ground) in each {
             let known = Known { grounds: without, beside: beside.clone() };
-            if without != own && Outcome::of(&self.read_back(capture, Some(known))?) != *outcome {
+            if without != own && Outcome::of(&self.read_back(capture, Some(known), self.keys)?) != *outcome {
                 found.push(ground);
             }
         }
         let alone = Known { grounds: own, beside: Beside::default() };
-        if Outcome::of(&self.read_back(capture, Some(alone))?) != *outcome {
+        if Outcome::of(&self.read_back(capture, Some(alone), self.keys)?) != *outcome {
             found.push(told_by_others(&beside));
         }
         if found.is_empty() {

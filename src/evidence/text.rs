@@ -105,6 +105,16 @@ pub(super) fn blank(client: bool, protocols: &[Protocol], bytes: &mut [u8], addr
     }
 }
 
+/// Blanks the values of `User-Agent`: programs of one's own may be named after whoever made them.
+pub(super) fn blank_agents(bytes: &mut [u8]) {
+    const NAME: &[u8] = b"user-agent:";
+    for line in bytes.split_inclusive_mut(|byte| *byte == b'\n') {
+        if line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            hide_from(line, NAME.len());
+        }
+    }
+}
+
 /// Blanks everything but spaces and line ends.
 fn hide(bytes: &mut [u8]) {
     for byte in bytes.iter_mut().filter(|byte| !matches!(byte, b' ' | b'\r' | b'\n')) {
@@ -165,6 +175,7 @@ fn client_line(line: &mut [u8], place: Place) -> Place {
 
 fn server_line(line: &mut [u8], place: Place) -> Place {
     if line.starts_with(b"HTTP/") && place != Place::Headers {
+        addresses(line);
         return Place::Headers;
     }
     match place {
@@ -470,6 +481,10 @@ mod tests {
         assert_eq!(
             said(true, &[Protocol::HttpConnect], request),
             "CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\nProxy-Authorization: Basic xxxxxxxxxxxx\r\nX-Id: x\r\n\r\n"
+        );
+        assert_eq!(
+            said(false, &[Protocol::HttpConnect], b"HTTP/1.1 403 not for bob@example.org\r\n"),
+            "HTTP/1.1 403 not for xxx@xxxxxxx.xxx\r\n"
         );
         let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate TlRMTVNT\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nhi bob\n";
         assert_eq!(

@@ -16,8 +16,7 @@ const TAG: usize = 32;
 
 /// Commands by which a client shows that it goes on without TLS (no two of these protocols give one of them another meaning).
 const BUSINESS: &[&str] = &[
-    // SMTP
-    "MAIL",
+    // SMTP; MAIL alone may be refused until TLS is up (530, RFC 3207 section 4)
     "RCPT",
     "DATA",
     "BDAT", // FTP and POP3: a password in the clear

@@ -164,9 +164,15 @@ fn a_session_that_never_asks_is_plain_once_it_is_clear() {
     let undecided = hear(open);
     assert_eq!((undecided.talk().state, undecided.talk().offered), (State::Spoken, Some(true)));
     assert!(!undecided.not_tls[C] && !undecided.done);
-    let plain = hear(&[open, &[(C, b"MAIL FROM:<a@b>\r\n")]].concat());
+    let plain = hear(&[open, &[(C, b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")]].concat());
     assert_eq!((plain.talk().state, plain.talk().asked), (State::Spoken, 0));
     assert!(plain.not_tls[C] && plain.done && plain.talk().in_clear && !undecided.talk().in_clear);
+
+    let told = hear(
+        &[open, &[(C, b"MAIL FROM:<a@b>\r\n"), (S, b"530 Must issue STARTTLS\r\n"), (C, b"STARTTLS\r\n"), (S, b"220 go\r\n"), (C, CH)]]
+            .concat(),
+    );
+    assert_eq!((told.talk().state, told.talk().asked), (State::Accepted, 1), "it was sent back for TLS");
 
     let imap: &[Said] = &[(S, b"* OK ready\r\n"), (C, b"a LOGIN bob hunter2\r\n"), (S, b"a OK done\r\n"), (C, b"b SELECT INBOX\r\n")];
     let plain = hear(imap);

@@ -23,6 +23,8 @@ pub enum Block {
     Command(String),
     /// Lines that keep their layout.
     Lines(Vec<String>),
+    /// Lines in columns two spaces apart, of which the last may be wrapped.
+    Columns(Vec<String>),
     /// Rows of cells, the first row the headings.
     Table(Vec<Vec<String>>),
 }
@@ -47,6 +49,13 @@ pub fn terminal(blocks: &[Block], columns: usize, paint: Paint) -> String {
             }
             Block::Command(text) => out.push_str(&format!("  {}\n", paint.command(text))),
             Block::Lines(lines) => lines.iter().for_each(|line| out.push_str(&format!("  {line}\n"))),
+            Block::Columns(lines) => {
+                for line in lines {
+                    let last = line.rfind("  ").map_or(0, |gap| gap + 2);
+                    let (before, text) = line.split_at_checked(last).unwrap_or(("", line));
+                    hang(&mut out, &format!("  {before}"), text, columns);
+                }
+            }
             Block::Table(rows) => rows_of(&mut out, rows, columns, paint),
         }
         previous = Some(block);
@@ -76,7 +85,7 @@ pub fn markdown(blocks: &[Block]) -> String {
             },
             Block::Pair(label, text) => out.push_str(&format!("- **{}**: {}\n", escape(label), escape(text))),
             Block::Command(text) => out.push_str(&format!("```\n{text}\n```\n")),
-            Block::Lines(lines) => out.push_str(&format!("```\n{}\n```\n", lines.join("\n"))),
+            Block::Lines(lines) | Block::Columns(lines) => out.push_str(&format!("```\n{}\n```\n", lines.join("\n"))),
             Block::Table(rows) => {
                 for (place, row) in rows.iter().enumerate() {
                     let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
@@ -184,6 +193,14 @@ mod tests {
         let pair = |label: &str| Block::Pair(label.into(), "x".into());
         let page = terminal(&[pair("a"), pair("long"), Block::Paragraph("p".into()), pair("b")], 80, Paint::default());
         assert_eq!(page, "  a     x\n  long  x\n\n  p\n\n  b  x\n");
+    }
+
+    #[test]
+    fn the_last_of_columns_is_wrapped() {
+        let lines = vec!["0.1    17  client  RST, from where there is no socket".to_owned(), "     … silence …".to_owned()];
+        let page = terminal(&[Block::Columns(lines.clone())], 40, Paint::default());
+        assert_eq!(page, "  0.1    17  client  RST, from where\n                     there is no socket\n       … silence …\n");
+        assert!(markdown(&[Block::Columns(lines.clone())]).contains(&lines[0]), "a tracker wraps by itself");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn happened(out: &mut Vec<Block>, session: &Session, verdict: &Verdict, context:
     let lines = timeline::lines(session, context);
     if !lines.is_empty() {
         out.push(Block::Heading("What happened: seconds, frames, who sent it".to_owned()));
-        out.push(Block::Lines(lines));
+        out.push(Block::Columns(lines));
     }
     let filter = Filter::new(session, verdict, context.files.len());
     let of = context.files.get(usize::from(filter.file())).filter(|_| context.files.len() > 1);
@@ -334,6 +334,7 @@ pub(super) fn cap(cap: Cap) -> &'static str {
         Cap::BadChecksums => "some segments have wrong checksums, and their receiver drops those",
         Cap::LimitReached => "a limit of this program was reached",
         Cap::FramingLost => "the record boundaries were lost: what follows cannot be told apart",
+        Cap::Padded => "records are padded to whole blocks: only keys tell a close_notify from data",
     }
 }
 

@@ -61,6 +61,7 @@ impl Flow {
             closed_by = ClosedBy::Unknown;
         }
         let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
+        let padded = self.reading.tls.as_ref().is_some_and(|tls| padded_last(tls, Way::AtoB) || padded_last(tls, Way::BtoA));
         let exchange = self.exchange(&sides).map(Box::new);
         let tls = self.tls_facts(client);
         let mut session = Session {
@@ -87,7 +88,7 @@ impl Flow {
             caps: Vec::new(),
             client_way: client,
         };
-        session.caps = caps(&session, framing_lost, surroundings);
+        session.caps = caps(&session, framing_lost, padded, surroundings);
         session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
         session.timeline = std::mem::take(&mut self.log).into_timeline();
         session
@@ -291,7 +292,7 @@ impl Flow {
         // Where the ServerHello went unseen, so did what would tell an alert from data.
         let hidden = tls.is_tls13() || tls.version.is_none();
         let looks = state.last.is_some_and(|last| last.typ == 23 && !last.opened && hidden && tls.is_alert_sized(way, last.len));
-        if looks {
+        if looks || padded_last(tls, way) {
             return CloseNotify::Unknown;
         }
         if self.ended(way) { CloseNotify::Absent } else { CloseNotify::Unknown }
@@ -365,6 +366,13 @@ impl Flow {
     }
 }
 
+/// What the direction said last may be an alert, padded to a whole block as all its records are. (What it began after that was none.)
+fn padded_last(tls: &Tracker, way: Way) -> bool {
+    let hidden = tls.is_tls13() || tls.version.is_none();
+    let last = tls.ways[way].last.filter(|last| last.typ == 23 && !last.opened && hidden && tls.framer(way).in_record().is_none());
+    last.is_some_and(|last| tls.may_be_padded_alert(way, last.len))
+}
+
 /// A tunnel or TLS was asked for. (A PROXY header asks for nothing: it only says who is speaking.)
 fn asked(story: &Story) -> bool {
     story.talks.iter().any(|talk| talk.protocol != Protocol::ProxyProtocol && talk.state != Spoken::Spoken)
@@ -375,7 +383,7 @@ fn only_data(tls: &Tracker) -> bool {
     [Way::AtoB, Way::BtoA].into_iter().any(|way| tls.ways[way].last.is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
 }
 
-fn caps(session: &Session, framing_lost: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
+fn caps(session: &Session, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
     let mut caps = Vec::new();
     let sides = [&session.sides.client, &session.sides.server];
     let gap = |why: GapReason| sides.iter().any(|side| side.gaps.iter().any(|(_, _, of)| *of == why));
@@ -396,5 +404,6 @@ fn caps(session: &Session, framing_lost: bool, surroundings: &Surroundings<'_>) 
     note(Cap::BadChecksums, sides.iter().any(|side| side.bad_checksums > 0));
     note(Cap::LimitReached, gap(GapReason::Limit));
     note(Cap::FramingLost, framing_lost);
+    note(Cap::Padded, padded);
     caps
 }

@@ -5,7 +5,7 @@ use crate::base::{At, GapReason, Side, Span};
 use crate::prelude::{Protocol, Story, Talk};
 use crate::session::act::{Act, ActKind, Rst, RstKind, SealedReading};
 use crate::session::facts::{Session, SideFacts};
-use crate::session::words::{CloseNotify, Ending, Phase};
+use crate::session::words::{Cap, CloseNotify, Ending, Phase};
 use crate::tls::Alert;
 
 /// Segments that follow each other so closely were written at once.
@@ -165,6 +165,13 @@ impl Session {
     /// Whether `side` announced its close, in clear or inferred.
     pub fn announced(&self, side: Side) -> bool {
         matches!(self.close_notify[side], CloseNotify::Sent | CloseNotify::Likely)
+    }
+
+    /// Whoever closed may have announced it in a record that padding made as long as data, or have answered such a record of the other side:
+    /// nothing that rests on there being none can be said.
+    pub fn hidden_by_padding(&self) -> bool {
+        let unknown = [self.close_notify.client, self.close_notify.server].contains(&CloseNotify::Unknown);
+        self.caps.contains(&Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
     }
 
     /// How long the connection had been up at `at`.

@@ -208,6 +208,19 @@ impl Tracker {
         self.alert_len(way) == Some(len) || uncalibrated
     }
 
+    /// Whether a record of `way` may be an alert that is padded to a whole block (RFC 8446 section 5.4), as all its records are. (One record
+    /// tells less by itself; then it must be longer, or the other side's count, too.)
+    pub fn may_be_padded_alert(&self, way: Way, len: u16) -> bool {
+        let own = &self.ways[way];
+        let known = own.in_blocks(2) || (own.in_blocks(1) && (self.ways[way.opposite()].in_blocks(2) || own.blocks.1.is_multiple_of(128)));
+        known && len.saturating_sub(self.tag()) == own.blocks.1
+    }
+
+    /// Length of a record's tag in TLS 1.3.
+    fn tag(&self) -> u16 {
+        self.protection.as_ref().map_or(16, |protection| u16::from(protection.tag))
+    }
+
     /// There was TLS: a record, or the beginning of a hello whose rest never came.
     pub fn spoke(&self) -> bool {
         let begun =
@@ -241,6 +254,10 @@ impl Tracker {
         state.records = state.records.saturating_add(1);
         state.before_last = state.last;
         state.last = Some(seen);
+        if head.typ == ContentType::APPLICATION_DATA {
+            let tag = self.tag();
+            self.ways[way].measure(head.len.saturating_sub(tag));
+        }
         if self.keys.is_some() && self.open_record(way, head, body, &seen, given, log) {
             return false;
         }

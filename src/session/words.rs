@@ -152,6 +152,8 @@ pub enum Cap {
     LimitReached,
     /// The end of the TLS records is beyond reach: framing was lost.
     FramingLost,
+    /// Records are padded to whole blocks: what was said last may be a close_notify or data.
+    Padded,
 }
 
 impl Cap {
@@ -168,6 +170,7 @@ impl Cap {
             Cap::BadChecksums => "bad_checksums",
             Cap::LimitReached => "limit_reached",
             Cap::FramingLost => "framing_lost",
+            Cap::Padded => "padded",
         }
     }
 }

@@ -371,3 +371,92 @@ fn complaint_over_ipv6(complaint: &Complaint) -> Owned {
     let data = [head.as_slice(), &outer.to_bytes(), &body].concat();
     Owned { time: complaint.time, link: complaint.link, wire_len: data.len() as u32, data }
 }
+
+/// The sequence numbers of one direction, as the records in it are padded.
+#[derive(Default)]
+struct Padded {
+    base: u32,
+    old: Vec<u8>,
+    new: Vec<u8>,
+    /// Where records end, before and after.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Padded {
+    /// Pads each encrypted record to whole blocks; false if the stream is not TLS from its first byte on.
+    fn pad(&mut self, block: usize) -> bool {
+        const TAG: usize = 16;
+        const LONGEST: usize = 16_640;
+        let mut rest = self.old.as_slice();
+        self.ends.push((0, 0));
+        while let [typ @ 20..=23, 3, minor, high, low, body @ ..] = rest {
+            let len = usize::from(*high) << 8 | usize::from(*low);
+            let Some((body, after)) = body.split_at_checked(len) else { return false };
+            let padded = TAG + len.saturating_sub(TAG).div_ceil(block) * block;
+            let padded = if *typ == 23 && padded <= LONGEST { padded } else { len };
+            self.new.extend([*typ, 3, *minor, (padded >> 8) as u8, padded as u8]);
+            self.new.extend_from_slice(body);
+            self.new.resize(self.new.len() + padded - len, 0x55);
+            self.ends.push((self.old.len() - after.len(), self.new.len()));
+            rest = after;
+        }
+        rest.is_empty()
+    }
+
+    /// Where a sequence number is afterwards.
+    fn map(&self, seq: u32) -> u32 {
+        let offset = seq.wrapping_sub(self.base) as usize;
+        if offset > usize::MAX >> 33 {
+            return seq;
+        }
+        let (old, new) = self.ends[self.ends.partition_point(|(old, _)| *old <= offset) - 1];
+        self.base.wrapping_add((new + offset - old) as u32)
+    }
+}
+
+/// Pads the encrypted records of TLS 1.3 to whole blocks, as a server may be told to. `None` where that is too hard: after losses, and in what
+/// is not TLS from the first byte on.
+pub fn padded(frames: &[Owned], block: usize) -> Option<Vec<Owned>> {
+    let mut items = parse_all(frames);
+    let mut streams: HashMap<Direction, Padded> = HashMap::new();
+    for packet in items.iter().filter_map(Item::tcp) {
+        if packet.tcp.syn {
+            let fresh = Padded { base: packet.tcp.sequence_number.wrapping_add(1), ..Padded::default() };
+            if streams.insert(packet.direction(), fresh).is_some() {
+                return None;
+            }
+            continue;
+        }
+        let stream = streams.get_mut(&packet.direction())?;
+        let offset = packet.tcp.sequence_number.wrapping_sub(stream.base) as usize;
+        if packet.cut > 0 || (packet.len() > 0 && offset != stream.old.len()) {
+            return None;
+        }
+        stream.old.extend_from_slice(&packet.payload);
+    }
+    if !streams.values_mut().all(|stream| stream.pad(block)) {
+        return None;
+    }
+    for item in &mut items {
+        let Item::Tcp(packet) = item else { continue };
+        if packet.tcp.syn {
+            continue;
+        }
+        let direction = packet.direction();
+        let (from, to) = (packet.tcp.sequence_number, packet.tcp.sequence_number.wrapping_add(packet.len() as u32));
+        let stream = &streams[&direction];
+        let (from, to) = (stream.map(from), stream.map(to));
+        let place = |seq: u32| seq.wrapping_sub(stream.base) as usize;
+        if packet.len() > 0 {
+            packet.payload = stream.new.get(place(from)..place(to))?.to_vec();
+        }
+        packet.tcp.sequence_number = from;
+        if packet.tcp.ack {
+            packet.tcp.acknowledgment_number = streams.get(&reverse(direction))?.map(packet.tcp.acknowledgment_number);
+        }
+        if packet.payload.len() > 60_000 {
+            return None;
+        }
+    }
+    Some(build_all(&items))
+}

@@ -322,6 +322,28 @@ fn only_a_sessions_own_secrets_go_with_it() {
 }
 
 #[test]
+fn secrets_that_go_with_the_packets_are_no_ground_outside_them() {
+    use whohungup::capture::{CaptureWriter, NewInterface, NewPacket};
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::directory().join("clean-close.pcapng");
+    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
+    writer.secrets(&fs::read(path.with_extension("keys")).unwrap()).unwrap();
+    let frames = load(&path).frames;
+    let interface = writer.interface(NewInterface::new(frames[0].link));
+    for frame in &frames {
+        let time = Time::from_nanos(frame.time);
+        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
+    }
+    let with_secrets = folder.path().join("with-secrets.pcapng");
+    fs::write(&with_secrets, writer.into_inner()).unwrap();
+    let number = numbers(&path).remove(0);
+    let alone = bundle(folder.path(), &with_secrets, &[&number]);
+    assert!(alone.contains("secrets of a key log showed more"), "{alone}");
+    let together = bundle(folder.path(), &with_secrets, &[&number, "--with-secrets", "--force"]);
+    assert!(!together.contains("secrets of a key log"), "{together}");
+}
+
+#[test]
 fn wireshark_reads_every_capture_and_shows_the_comments() {
     let tshark = |path: &Path, arguments: &[&str]| match Command::new("tshark").arg("-r").arg(path).args(arguments).output() {
         Ok(output) => {

@@ -103,6 +103,11 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
         reading.fault = Fault::None;
         return reading;
     }
+    if session.hidden_by_padding() {
+        let mut reading = reading;
+        reading.summary = format!("the session ended with {how}{by}; padded records hide whether a close_notify announced it");
+        return reading.advise("Take a key log (SSLKEYLOGFILE) of either end: only that tells what the last records are.");
+    }
     if let Some((side, ActKind::Rst(rst))) = side.zip(session.root().map(|root| &root.what)).filter(|_| session.ending == Ending::Rst)
         && rst.from_here
         && rst.from_nowhere()

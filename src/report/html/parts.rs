@@ -77,7 +77,7 @@ pub(super) fn blocks(html: &mut Html, blocks: &[Block]) {
             Block::Title(_) | Block::Heading(_) => {}
             Block::Lead(text) | Block::Paragraph(text) => html.within("p", &[], |html| inline(html, text)),
             Block::Command(text) => paste(html, text),
-            Block::Lines(lines) => html.leaf("pre", &[], &lines.join("\n")),
+            Block::Lines(lines) | Block::Columns(lines) => html.leaf("pre", &[], &lines.join("\n")),
             Block::Table(rows) => simple_table(html, rows),
             Block::Item(mark, _) => {
                 let run = run(rest, |other| match other {

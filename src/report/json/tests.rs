@@ -144,6 +144,7 @@ fn the_schema_knows_every_word() {
         Cap::BadChecksums,
         Cap::LimitReached,
         Cap::FramingLost,
+        Cap::Padded,
     ];
     samples.push((Session { caps, ..session }, verdict));
     for sample in &samples {
