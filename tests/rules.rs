@@ -104,6 +104,26 @@ fn something_is_left_of_all_that_fires() {
     }
 }
 
+/// What truths with more than one acceptable cause leave open, but packets tell: a server's last word after a silence is no answer, a
+/// COM_QUIT no question, and an alert about a certificate whose date and name are in order is about its issuer. Each with its near miss.
+#[test]
+fn what_packets_tell_is_told() {
+    for (file, stream, cause, fault) in [
+        ("server-idle-timeout--mail.pcap", 0, "server-idle-timeout", "none"),
+        ("server-idle-timeout--databases.pcap", 0, "server-idle-timeout", "none"),
+        ("server-idle-timeout--mail--near-miss.pcap", 0, "clean-close", "none"),
+        ("clean-close--databases.pcap", 3, "client-closed-without-close-notify", "none"),
+        ("client-aborted-transfer--databases.pcap", 1, "client-closed-without-close-notify", "undetermined"),
+        ("tls-interception--sslsplit.pcapng", 4, "certificate-untrusted", "undetermined"),
+        ("certificate-rejected.pcap", 0, "certificate-rejected", "undetermined"),
+    ] {
+        let (sessions, _) = common::sessions_of(&common::directory().join(file));
+        let told = sessions.iter().find(|finished| finished.session.tcp_stream == Some(stream)).map(|finished| &finished.verdict);
+        let told = told.unwrap_or_else(|| panic!("{file} has no stream {stream}"));
+        assert_eq!((told.cause, told.fault.name()), (cause, fault), "{file} stream {stream}");
+    }
+}
+
 /// A pattern as it can be compared: what kind, and of which streams.
 type Shown = (String, Vec<u64>);
 

@@ -14,9 +14,9 @@ hold_services() {
 # All at once; where a distribution lacks one, each by itself.
 install_packages() {
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install -y -q --no-install-recommends "$@" && return
+    apt-get install -y -q --no-upgrade --no-install-recommends "$@" && return
     for package; do
-        apt-get install -y -q --no-install-recommends "$package" || echo "lab: no package $package"
+        apt-get install -y -q --no-upgrade --no-install-recommends "$package" || echo "lab: no package $package"
     done
 }
 

@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod messages;
+mod services;
 mod wires;
 
 use crate::base::Side;
@@ -43,6 +44,8 @@ pub enum Wire {
     NoCommonCipher,
     UnknownName,
     NoCommonProtocol,
+    StarttlsRefused,
+    Intercepted,
     PeerFatal,
 }
 
@@ -80,7 +83,7 @@ const SHORTEST: usize = 5;
 
 /// Every message known, the measured ones first.
 fn all() -> impl Iterator<Item = &'static Message> {
-    messages::ALL.iter().chain(elsewhere::ALL)
+    messages::ALL.iter().chain(services::ALL).chain(elsewhere::ALL)
 }
 
 /// What `text`, a line or a whole stack trace, can mean. An empty answer: it is not known.
@@ -347,6 +350,13 @@ mod tests {
             ("upstream prematurely closed connection while reading response header from upstream", Wire::FinBeforeAnswer),
             ("peer closed connection without sending TLS close_notify: https://docs.rs/rustls", Wire::FinBeforeAnswer),
             ("Unsupported or unrecognized SSL message", Wire::NotTls),
+            ("curl: (64) STARTTLS denied, code 454", Wire::StarttlsRefused),
+            ("failed: server does not support SSL, but SSL was required", Wire::StarttlsRefused),
+            ("ERROR 2026 (HY000): TLS/SSL error: SSL is required, but the server does not support it", Wire::StarttlsRefused),
+            ("ERROR 2006 (HY000) at line 2: Server has gone away", Wire::RstAfterHandshake),
+            ("SSL SYSCALL error: EOF detected", Wire::FinBeforeAnswer),
+            ("The client does not trust the proxy's certificate for api.example.com (OpenSSL Error)", Wire::Intercepted),
+            ("421 4.4.2 mail.example.com Error: timeout exceeded", Wire::NotifiedBeforeAnswer),
             ("An existing connection was forcibly closed by the remote host.", Wire::RstAfterHandshake),
             ("Client network socket disconnected before secure TLS connection was established", Wire::FinInHandshake),
             ("_ssl.c:989: The handshake operation timed out", Wire::SilentInHandshake),

@@ -13,7 +13,7 @@ def mitmproxy(lab):
     """mitmproxy on the proxy host, with a root of its own making; returns the program and that root."""
     home = f"{SCRATCH}/mitmproxy"
     net.sh("rm", "-rf", home)
-    child = lab.net.start("p", "mitmdump", "-q", "--listen-port", "8080", "--set", f"confdir={home}", "--set", f"ssl_verify_upstream_trusted_ca={lab.ca}", env={"MITMPROXY_SSLKEYLOGFILE": lab.keys}, ready=8080)
+    child = lab.net.start("p", "mitmdump", "--listen-port", "8080", "--set", f"confdir={home}", "--set", f"ssl_verify_upstream_trusted_ca={lab.ca}", env={"MITMPROXY_SSLKEYLOGFILE": lab.keys}, ready=8080)
     return child, f"{home}/mitmproxy-ca-cert.pem"
 
 

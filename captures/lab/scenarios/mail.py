@@ -11,7 +11,7 @@ HOST = "mail.example.com"
 SEND = ("--mail-from", "a@example.com", "--mail-rcpt", "b@mail.example.com", "-T", "/etc/hostname")
 
 
-def postfix(lab, *settings, cert="server"):
+def postfix(lab, *settings, tls="may", cert="server", key=None):
     """Postfix with a queue of its own; what it accepts it throws away."""
     home = f"{SCRATCH}/postfix"
     net.sh("rm", "-rf", home)
@@ -21,7 +21,7 @@ def postfix(lab, *settings, cert="server"):
         out.write(
             f"compatibility_level = 3.6\nqueue_directory = {home}/queue\ndata_directory = {home}/data\ndaemon_directory = /usr/lib/postfix/sbin\ncommand_directory = /usr/sbin\nmaillog_file = /dev/stdout\n"
             f"inet_interfaces = all\ninet_protocols = ipv4\nmyhostname = {HOST}\nmydestination = {HOST}\nlocal_recipient_maps =\nlocal_transport = discard:\nsmtpd_peername_lookup = no\n"
-            f"smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {lab.pki}/{cert}.crt\nsmtpd_tls_key_file = {lab.pki}/{cert}.key\nsmtpd_tls_loglevel = 1\n" + "".join(s + "\n" for s in settings)
+            f"smtpd_tls_security_level = {tls}\nsmtpd_tls_cert_file = {lab.pki}/{cert}.crt\nsmtpd_tls_key_file = {key or f'{lab.pki}/{cert}.key'}\nsmtpd_tls_loglevel = 1\n" + "".join(s + "\n" for s in settings)
         )
     with open(f"{home}/etc/master.cf", "w") as out:
         out.write("smtp inet n - n - - smtpd\n465 inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n")
@@ -120,7 +120,7 @@ def delivered(lab):
 
 @scenario("starttls-refused", also="mail", needs=["postfix", "dovecot"])
 def refused(lab):
-    postfix(lab, "smtpd_tls_security_level = none")
+    postfix(lab, tls="none")
     dovecot(lab, tls="no")
     with lab.tap():
         lab.curl(f"smtp://{HOST}", "--ssl-reqd", *SEND)
@@ -128,7 +128,7 @@ def refused(lab):
         lab.curl(f"imap://{HOST}", "--ssl-reqd", "-u", "ann:secret")
         time.sleep(0.2)
         lab.say("postfix:", lab.net.run("s", "postfix", "-c", f"{SCRATCH}/postfix/etc", "stop"))
-        postfix(lab, "smtpd_tls_key_file = /nowhere/server.key")
+        postfix(lab, key="/nowhere/server.key")
         lab.curl(f"smtp://{HOST}", "--ssl-reqd", *SEND)
     return [
         # curl --ssl-reqd finds no STARTTLS in what Postfix and Dovecot say they can do, and leaves: on the wire a health check, without a wish for TLS

@@ -9,9 +9,11 @@
 //! # How it looks in applications
 //!
 //! - Client, Java: `javax.net.ssl.SSLHandshakeException: Received fatal alert: no_application_protocol`.
-//! - Client, OpenSSL 3, Python: `tlsv1 alert no application protocol` (`error:0A000460`, `SSL alert number 120`); curl code 35.
+//! - Client, OpenSSL 3, Python: `tlsv1 alert no application protocol` (`error:0A000460`, 1.1.1 `error:14094460`; `SSL alert number 120`);
+//!   curl code 35.
 //! - Client, Go: `remote error: tls: no application protocol`; Node `ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL`; rustls
 //!   `received fatal alert: NoApplicationProtocol`.
+//! - GnuTLS `No common application protocol could be negotiated.` (its own finding), `A TLS fatal alert has been received.`
 //! - Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_NEXT_PROTOCOL_NO_PROTOCOL`.
 //! - gRPC: `UNAVAILABLE: io exception` or, with grpc-go 1.67 and later, `credentials: cannot check peer: missing selected ALPN property`
 //!   (the server chose nothing; no alert then).

@@ -16,12 +16,17 @@
 //! - Client, curl: `curl: (60) SSL certificate problem: unable to get local issuer certificate`.
 //! - Client, Node: `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `SELF_SIGNED_CERT_IN_CHAIN`; Go
 //!   `x509: certificate signed by unknown authority`.
-//! - Client, rustls: `invalid peer certificate: UnknownIssuer`; GnuTLS `certificate is not trusted` (exit 5); .NET
+//! - Client, rustls: `invalid peer certificate: UnknownIssuer`; GnuTLS `The certificate issuer is unknown`, wget
+//!   `The certificate of 'host' doesn't have a known issuer.` (exit 5); .NET
 //!   `RemoteCertificateChainErrors`, `UntrustedRoot`, `PartialChain`.
 //! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER`.
-//! - Server: `tlsv1 alert unknown ca` (`SSL alert number 48`), `sslv3 alert certificate unknown` (46), `sslv3 alert bad certificate` (42),
-//!   newer OpenSSL `ssl/tls alert bad certificate`; Go `remote error: tls: unknown certificate authority`; Java
-//!   `Received fatal alert: unknown_ca` or `certificate_unknown`.
+//! - Client, libpq (PostgreSQL): `SSL error: certificate verify failed`; redis-cli `SSL_connect failed: certificate verify failed` (and
+//!   tries once more by itself).
+//! - Server: `tlsv1 alert unknown ca` (`SSL alert number 48`; OpenSSL 1.1.1 `error:14094418`), `sslv3 alert certificate unknown` (46),
+//!   `sslv3 alert bad certificate` (42), newer OpenSSL `ssl/tls alert bad certificate`; Go
+//!   `remote error: tls: unknown certificate authority`; Java `Received fatal alert: unknown_ca` or `certificate_unknown`.
+//! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
+//!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
 //!
 //! # Why it happens
 //!

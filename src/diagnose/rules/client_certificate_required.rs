@@ -9,7 +9,7 @@
 //! # How it looks in applications
 //!
 //! - Client, OpenSSL 3: `tlsv13 alert certificate required` (`SSL alert number 116`), in TLS 1.2 `sslv3 alert handshake failure` (newer
-//!   OpenSSL `ssl/tls alert handshake failure`, 40) or `bad certificate` (42).
+//!   OpenSSL `ssl/tls alert handshake failure`, 40) or `bad certificate` (42). OpenSSL 1.1.1 `error:1409445C`, `error:14094410`.
 //! - Client, curl: `curl: (56) OpenSSL SSL_read: ... tlsv13 alert certificate required, errno 0`,
 //!   `curl: (55) getpeername() failed with errno 107`; exit 98 in builds that know it.
 //! - Client, Java: `java.net.SocketException: Broken pipe`, `java.io.IOException: Error writing to server`, sometimes
@@ -17,11 +17,15 @@
 //! - Client, Python: at the first `recv()`, not in the handshake: `[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]`; Node
 //!   `ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED`.
 //! - Client, Go: at the first `Read`: `remote error: tls: certificate required`; rustls `received fatal alert: CertificateRequired`.
+//! - Client, redis-cli (Redis wants a certificate by default, `tls-auth-clients yes`): `Error: Server closed the connection` or
+//!   `Error: Connection reset by peer`; never the alert's name.
 //! - Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT`.
 //! - Server: OpenSSL `peer did not return a certificate`, Go `tls: client didn't provide a certificate`, Java
-//!   `Empty client certificate chain`.
+//!   `Empty client certificate chain`; rustls `peer sent no certificates`; Redis `Error accepting a client connection` with OpenSSL's
+//!   words.
 //! - nginx does *not* fail the handshake: it sends `400 No required SSL certificate was sent` inside TLS and logs
-//!   `client sent no required SSL certificate`; such a session ends cleanly.
+//!   `client sent no required SSL certificate`; such a session ends cleanly. So does one with PostgreSQL (`clientcert=verify-ca`): `FATAL`
+//!   28000 `connection requires a valid client certificate`, inside TLS.
 //!
 //! # Why it happens
 //!

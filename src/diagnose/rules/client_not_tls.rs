@@ -14,6 +14,7 @@
 //! - Client, other servers: `curl: (52) Empty reply from server`, `curl: (56) Recv failure: Connection reset by peer`, Python
 //!   `RemoteDisconnected` or `BadStatusLine`, Java `SocketException: Unexpected end of file from server`, Go
 //!   `malformed HTTP response "\x15\x03\x01..."` (the alert read as text).
+//! - Client, redis-cli without `--tls`: `Error: Connection reset by peer`; the server's log `wrong version number`.
 //! - Server, nginx: status 400 (497 inside), `client sent plain HTTP request to HTTPS port while reading client request headers`.
 //! - Server, Apache: `AH01996: SSL handshake failed: HTTP spoken on HTTPS port`; Go `tls: client sent an HTTP request to an HTTPS server`.
 //! - Server, OpenSSL (stunnel, Python): `http request` (`error:0A00009C`); Node `ERR_SSL_HTTP_REQUEST`; Java

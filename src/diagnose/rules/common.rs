@@ -285,6 +285,15 @@ impl Rejection<'_> {
                     "its trust store lacks the issuer, its clock is wrong, or it asked for the wrong name",
                     "the client's trust store and clock",
                 );
+            // An issuer that the client does not know, or that nobody sees here, may be a box's own.
+            if self.why == Objection::Untrusted || !visible {
+                reading = reading.or(
+                    Fault::Proxy,
+                    "tls-interception",
+                    "a box between opens the connection and shows a certificate of its own making",
+                    "the certificate's issuer and fingerprint, as seen from another network",
+                );
+            }
         }
         reading
             .advise(format!(

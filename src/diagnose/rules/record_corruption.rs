@@ -11,8 +11,8 @@
 //!
 //! - Java: `javax.net.ssl.SSLException: Tag mismatch!`, `javax.crypto.AEADBadTagException`, `Received fatal alert: bad_record_mac`,
 //!   `Unsupported or unrecognized SSL message`.
-//! - OpenSSL, Python, Node, curl: `decryption failed or bad record mac` (`error:0A000119`), `wrong version number`, `bad record type`,
-//!   `packet length too long`, `sslv3 alert bad record mac` (newer `ssl/tls alert bad record mac`).
+//! - OpenSSL, Python, Node, curl: `decryption failed or bad record mac` (`error:0A000119`, 1.1.1 `error:1408F119`), `wrong version number`,
+//!   `bad record type`, `packet length too long`, `sslv3 alert bad record mac` (newer `ssl/tls alert bad record mac`).
 //! - Go: `local error: tls: bad record MAC`, `remote error: tls: bad record MAC`,
 //!   `tls: received record with version ... when expecting version ...`, `tls: oversized record received`.
 //! - rustls: `cannot decrypt peer's message`, `received corrupt message of type ...`; GnuTLS `Decryption has failed.`,

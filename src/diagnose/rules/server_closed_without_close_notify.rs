@@ -21,6 +21,9 @@
 //!   `peer closed connection without sending TLS close_notify`.
 //! - Client, GnuTLS, wget: `The TLS connection was non-properly terminated.` (exit 4); Chrome `ERR_EMPTY_RESPONSE`,
 //!   `ERR_CONTENT_LENGTH_MISMATCH`.
+//! - Client, libpq (PostgreSQL): `SSL SYSCALL error: EOF detected`, `connection to server was lost`; MariaDB
+//!   `ERROR 2026 (HY000): TLS/SSL error: unexpected eof while reading`; redis-cli `Error: Server closed the connection`; .NET
+//!   `Received an unexpected EOF or 0 bytes from the transport stream.`
 //! - PHP: `SSL: Connection reset by peer`, `file_get_contents(): SSL operation failed with code 1 ... unexpected eof while reading`.
 //! - Proxy in the client's place: nginx `upstream prematurely closed connection while reading response header from upstream` (502); HAProxy
 //!   `SH`, `SD`.

@@ -16,7 +16,10 @@
 //!   `http: server closed idle connection`.
 //! - Database and queue clients: `Connection is closed`,
 //!   `The last packet successfully received from the server was 28,801,234 milliseconds ago` (MySQL `wait_timeout` 28800 s),
-//!   `missed heartbeats`.
+//!   `missed heartbeats`; libpq `FATAL:  terminating connection due to idle-session timeout`,
+//!   `SSL connection has been closed unexpectedly`; MariaDB `ERROR 2006 (HY000): Server has gone away` (after `wait_timeout` it resets the
+//!   connection: `server-reset`).
+//! - Mail clients: `421 4.4.2 mail.example Error: timeout exceeded` (Postfix), `* BYE` (IMAP).
 //! - Server: nothing, or at debug level: HAProxy `cD`, IIS `Timer_ConnectionIdle`, Apache nothing, nginx (debug) only.
 //!
 //! # Why it happens
@@ -46,6 +49,8 @@
 //! - **Proxy / load balancer**: HAProxy `timeout http-keep-alive`, `timeout client`, `timeout tunnel 1h`; AWS ALB
 //!   `idle_timeout.timeout_seconds`; nginx stream `proxy_timeout 10m`; Envoy `idle_timeout`.
 //! - **Network**: TCP keep-alives do not reset an application's timer; they only help against boxes.
+//! - **Server**, databases and mail: PostgreSQL `idle_session_timeout`, MariaDB and MySQL `wait_timeout`, Redis `timeout`, Postfix
+//!   `smtpd_timeout`.
 //! - Verify: send one request in `openssl s_client -connect host:443 -crlf -quiet`, wait, and note the seconds until it ends. Filter:
 //!   `tcp.flags.fin == 1`, column `tcp.time_delta`.
 //!
@@ -53,6 +58,8 @@
 //!
 //! - Signs: a silence, nothing outstanding, the server's close first; a match with a known timer (within 1 s or 1 %) or the same gap in
 //!   three or more sessions makes it likely.
+//! - A last word (421, `FATAL`, an error) before the close is taken for what it is in SMTP, IMAP, POP3, FTP, PostgreSQL and MySQL after
+//!   STARTTLS or its like; elsewhere it may be the end of an answer, and the cause is then `clean-close`.
 //! - A match only suggests an owner: 60, 300 and 3600 s have many.
 //! - Looks alike: `middlebox-idle-timeout` (a RST or silence to the *next* packet, the server never closed),
 //!   `server-closed-without-close-notify` (something was owed), `keepalive-race` (a request crossed).

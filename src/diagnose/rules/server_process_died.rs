@@ -17,6 +17,8 @@
 //!   `no live upstreams while connecting to upstream`; HAProxy `Server app/app1 is DOWN, reason: Layer4 connection problem`.
 //! - Server: `journalctl -u service`: `Main process exited, code=killed, status=9/KILL`, `code=dumped, status=11/SEGV`; `dmesg`:
 //!   `Out of memory: Killed process 4711 (java)`; containers `OOMKilled`, exit code 137 (SIGKILL), 139 (SIGSEGV), 143 (SIGTERM).
+//! - PostgreSQL, for one killed backend: `server process (PID 4711) was terminated by signal 9: Killed`, and every other session of that
+//!   server ends in the same moment with `terminating connection because of crash of another server process` (57P02); its port stays open.
 //! - Java `hs_err_pid4711.log`; Go `panic:` and a stack; .NET `FailFast`; Windows Application Error 1000.
 //!
 //! # Why it happens

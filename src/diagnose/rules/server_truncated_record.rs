@@ -14,12 +14,13 @@
 //!   `java.io.EOFException: SSL peer shut down incorrectly`. `HttpsURLConnection`: a short body without an error.
 //! - Client, Java `HttpClient`: `java.io.IOException: fixed content-length: 5000, bytes received: 0`; with a RST
 //!   `java.net.SocketException: Connection reset`.
-//! - Client, OpenSSL 3: `unexpected eof while reading`; with a RST `read:errno=104`. curl:
+//! - Client, OpenSSL 3: `unexpected eof while reading` (1.1.1: `SSL_ERROR_SYSCALL`, errno 0); with a RST `read:errno=104`. curl:
 //!   `curl: (18) transfer closed with 5000 bytes remaining to read`, `curl: (56) Recv failure: Connection reset by peer`.
 //! - Client, Python: `recv()` returns `b''` (an error only with `suppress_ragged_eofs=False`), `http.client.IncompleteRead`.
 //! - Client, Go: `unexpected EOF`, `connection reset by peer`; Node `aborted`, `ECONNRESET`, but plain `tls` sockets just `'end'`; rustls
 //!   `peer closed connection without sending TLS close_notify`.
-//! - Client, wget: exit 4; Chrome `ERR_CONTENT_LENGTH_MISMATCH`, `ERR_HTTP2_PROTOCOL_ERROR`; .NET `The response ended prematurely`.
+//! - Client, GnuTLS: `The TLS connection was non-properly terminated.`; wget: exit 4; Chrome `ERR_CONTENT_LENGTH_MISMATCH`,
+//!   `ERR_HTTP2_PROTOCOL_ERROR`; .NET `The response ended prematurely`.
 //! - Server: a crash, a broken pipe, a limit, or nothing (the bytes were in its kernel when the socket was closed hard).
 //!
 //! # Why it happens

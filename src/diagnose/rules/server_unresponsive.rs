@@ -28,6 +28,8 @@
 //! - TLS itself waits: an HSM or key server, OCSP or CRL fetch, DNS lookup of the client, entropy on small devices.
 //! - A load balancer that accepts at once and waits for a backend that does not answer.
 //! - Handshakes done in a single thread behind a slow client.
+//! - The server speaks no TLS and waits for the end of what it takes for a command: Redis without TLS never answers a ClientHello, and
+//!   redis-cli waits for ever.
 //!
 //! # What to do
 //!

@@ -10,8 +10,8 @@
 //!
 //! - Client, Java: `javax.net.ssl.SSLHandshakeException: Received fatal alert: unrecognized_name`; Java 7 even for a *warning* alert:
 //!   `handshake alert: unrecognized_name`.
-//! - Client, OpenSSL 3, Python: `tlsv1 unrecognized name` (`error:0A000458`, `SSL alert number 112`), `[SSL: TLSV1_UNRECOGNIZED_NAME]`;
-//!   curl code 35 with the same text.
+//! - Client, OpenSSL 3, Python: `tlsv1 unrecognized name` (`error:0A000458`, 1.1.1 `error:14094458`; `SSL alert number 112`),
+//!   `[SSL: TLSV1_UNRECOGNIZED_NAME]`; curl code 35 with the same text.
 //! - Client, Go: `remote error: tls: unrecognized name`; rustls `received fatal alert: UnrecognizedName`; Node
 //!   `ERR_SSL_TLSV1_UNRECOGNIZED_NAME`.
 //! - Chrome `ERR_SSL_UNRECOGNIZED_NAME_ALERT`; Firefox `SSL_ERROR_UNRECOGNIZED_NAME_ALERT`.

@@ -14,12 +14,15 @@
 //!   `TLS session is required, but the server did not offer TLS support`.
 //! - Java mail: `STARTTLS is required but host does not support STARTTLS`; Python
 //!   `smtplib.SMTPNotSupportedError: STARTTLS extension not supported by server.`; Go `smtp: server doesn't support STARTTLS`; curl
-//!   `curl: (64) Requested SSL level failed`, `STARTTLS not supported.`
+//!   `curl: (64) STARTTLS not supported.` (SMTP), `STARTTLS not available.` (IMAP), `STARTTLS denied, code 454`; OpenSSL s_client
+//!   `Didn't find STARTTLS in server response, trying anyway...`.
 //! - IMAP, POP3: `BAD`, `NO STARTTLS`, `-ERR`; Thunderbird: server does not support the selected security.
 //! - PostgreSQL: `server does not support SSL, but SSL was required`; JDBC `The server does not support SSL.`
-//! - MySQL: `SSL connection error: SSL is required but the server doesn't support it` (2026); FTP `534`, `500 AUTH not understood`; LDAP
+//! - MySQL: `SSL connection error: SSL is required but the server doesn't support it` (2026), MariaDB
+//!   `TLS/SSL error: SSL is required, but the server does not support it`; FTP `534`, `500 AUTH not understood`; LDAP
 //!   `Protocol error (2)`, `unsupported extended operation`; XMPP no `starttls` feature.
-//! - Server: often `TLS library problem`, `cannot load certificate`, `TLS engine unavailable`.
+//! - Server: Postfix `cannot get RSA private key from file ...: disabling TLS support`; often
+//!   `TLS library problem`, `cannot load certificate`, `TLS engine unavailable`.
 //!
 //! # Why it happens
 //!

@@ -16,7 +16,12 @@
 //!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`.
 //! - Client with pins (mobile apps, updaters, banking): a vague network error, or nothing.
 //! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER` or `MOZILLA_PKIX_ERROR_MITM_DETECTED`.
+//! - .NET `RemoteCertificateChainErrors`, `UntrustedRoot`; GnuTLS `The certificate issuer is unknown`, wget
+//!   `The certificate of 'host' doesn't have a known issuer.`
 //! - Server: nothing of this session; it saw the box's connection.
+//! - The box: mitmproxy `The client does not trust the proxy's certificate for api.example.com`; sslsplit
+//!   `Error from src bufferevent: ... tlsv1 alert unknown ca`. A certificate that the box itself rejects becomes a page of its own: 502
+//!   inside TLS (mitmproxy), or a RST after the ClientHello where the server is down (sslsplit).
 //!
 //! # Why it happens
 //!
@@ -44,8 +49,9 @@
 //!
 //! - Proof needs the certificate in clear (TLS 1.2) or keys. In TLS 1.3 without keys interception cannot be seen, and is only an
 //!   alternative.
-//! - A private CA alone is *no* sign: `git.corp.example` signed by the company's CA is normal. A product's issuer name, or one private
-//!   issuer for unrelated public domains, is needed.
+//! - A private CA alone is *no* sign: `git.corp.example` signed by the company's CA is normal. A product's issuer name is needed. A box
+//!   with a root of the company's own (sslsplit, Squid) is told as `certificate-untrusted`, with this reading beside it: look whether one
+//!   private issuer signs public domains that have nothing to do with each other.
 //! - Supporting signs: a certificate only hours old, the same server fingerprint (JA3S) for unrelated servers, a TTL or round-trip time too
 //!   short for the address.
 //! - An interception that the client accepts is not reported as a cause; then read every "server" as "server or inspecting proxy".

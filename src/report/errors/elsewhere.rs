@@ -68,8 +68,6 @@ pub(super) static ALL: &[Message] = &[
     m(Client, "wget", "Unable to establish SSL connection", HANDSHAKE, MORE),
     // Databases.
     c("PostgreSQL", "server closed the connection unexpectedly", &[FinBeforeAnswer, FinInBody, FinAtEnd, RstAfterHandshake]),
-    c("PostgreSQL", "SSL connection has been closed unexpectedly", &[FinBeforeAnswer, FinInBody, FinAtEnd]),
-    c("PostgreSQL", "server does not support SSL, but SSL was required", &[NotTls]),
     c("MySQL", "Lost connection to … at 'reading authorization packet'", &[FinInHandshake, RstInHandshake, SilentInHandshake]),
     c("MySQL", "Lost connection to … during query", &[FinBeforeAnswer, FinInBody, RstAfterHandshake, Stalled]),
     c("MySQL", "server has gone away", &[WroteAfterClose, FinBeforeAnswer]),

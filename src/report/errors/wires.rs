@@ -284,6 +284,22 @@ impl Wire {
                 causes: &[("alpn-mismatch", "the server knows none of the protocols the client offers")],
                 look: "the protocols in the ClientHello",
             },
+            Wire::StarttlsRefused => Meaning {
+                what: "the server did not switch to TLS when asked, or does not offer it",
+                causes: &[
+                    ("starttls-refused", "TLS is switched off there, its key cannot be read, or a box took the offer out"),
+                    ("server-not-tls", "the client spoke TLS all the same"),
+                ],
+                look: "the conversation before TLS: it is readable; a client that is not offered TLS and leaves has said nothing of it",
+            },
+            Wire::Intercepted => Meaning {
+                what: "a proxy that opens TLS showed a certificate of its own, and the client did not accept it",
+                causes: &[
+                    ("tls-interception", "the proxy's root is not in the store that this client uses"),
+                    ("certificate-untrusted", "the same, where the certificate's issuer does not name a known product"),
+                ],
+                look: "up to TLS 1.2 the certificate's issuer is readable in the capture; in TLS 1.3 it takes the keys",
+            },
             Wire::PeerFatal => Meaning {
                 what: "the peer gave up with a fatal alert",
                 causes: &[
