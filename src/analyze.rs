@@ -35,6 +35,8 @@ const LINGERING: usize = 1_024;
 const SERVERS: usize = 65_536;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
 const SYN_PATIENCE: Span = Span::from_secs(130);
+/// Half-open connections passed over, to make room for one, because their SYN was repeated or refused: that is a client, seldom a flood.
+const PASSED_OVER: usize = 8;
 
 /// How to analyse.
 #[derive(Clone, Debug, Default)]
@@ -159,8 +161,10 @@ pub struct Analyzer {
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
-    /// Of those evicted: SYNs that nobody had answered.
-    unanswered: u64,
+    /// Half-open connections of a flood: counted, not judged.
+    flood: u64,
+    /// When there was last no room for a half-open connection.
+    flooded: Option<Time>,
     /// What the sessions judged so far tell of others.
     company: Company,
     secrets: Secrets,
@@ -191,7 +195,8 @@ impl Analyzer {
             candidates: Vec::new(),
             dropped_candidates: 0,
             evicted: 0,
-            unanswered: 0,
+            flood: 0,
+            flooded: None,
             lossy_until: None,
             rounds: Rounds::default(),
             secrets: Secrets::new(&options.limits),
@@ -250,15 +255,12 @@ impl Analyzer {
             }
         }
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
-            let Some(flow) = self.flows.held(handle) else { continue };
-            if flow.conn.established.is_some() || flow.dying {
-                continue;
-            }
+            let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
             if due > now {
                 self.half_open.push_back((due, handle));
             } else if let Some(flow) = self.flows.remove(handle) {
-                self.report(flow, false);
+                if self.is_of_flood(&flow) { self.leave_out(&flow) } else { self.report(flow, false) }
             }
         }
         self.go_round(now);
@@ -298,7 +300,7 @@ impl Analyzer {
         }
         for _ in 0..STEP {
             let Some(flow) = self.rest.pop() else { break };
-            self.report(flow, false);
+            if self.is_of_flood(&flow) { self.leave_out(&flow) } else { self.report(flow, false) }
         }
         if !self.rest.is_empty() {
             return true;
@@ -361,8 +363,8 @@ impl Analyzer {
     /// Bounds that have been reached, and how often.
     pub fn limits_reached(&self) -> Vec<(&'static str, u64)> {
         let reached = [
-            ("connections followed at once", self.evicted - self.unanswered),
-            ("connection attempts waiting for an answer at once", self.unanswered),
+            ("connections followed at once", self.evicted),
+            ("half-open connections followed at once", self.flood),
             ("connections kept to see whether their server speaks TLS", self.dropped_candidates),
         ];
         reached.into_iter().filter(|(_, times)| *times > 0).collect()
@@ -426,6 +428,11 @@ impl Analyzer {
         let place = self.open(*key, segment.at);
         if numbers.open() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
+            if self.half_open.len() > 2 * self.flows.len() + LINGERING {
+                // Most have come up since: the queue must not grow with the rate of connections either.
+                let flows = &self.flows;
+                self.half_open.retain(|(_, handle)| flows.held(*handle).is_some_and(Flow::is_half_open));
+            }
         }
         Ok(place)
     }
@@ -440,25 +447,48 @@ impl Analyzer {
     /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
     fn make_room(&mut self) {
         while self.flows.len() >= self.options.limits.connections {
-            let Some(flow) = self.victim().and_then(|handle| self.flows.remove(handle)) else { return };
-            self.evicted += 1;
-            if flow.conn.established.is_none() && flow.conn.syn_ack.is_none() && flow.rsts.is_empty() {
-                // In a flood each would be a session that says nothing: they are counted.
-                self.unanswered += 1;
-                self.held = self.held.saturating_sub(flow.conn.held());
-                self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
+            let half_open = self.half_open_victim();
+            if half_open.is_some() {
+                self.flooded = Some(self.end.time);
+            }
+            let Some(flow) = half_open.or_else(|| self.victim()).and_then(|handle| self.flows.remove(handle)) else { return };
+            if flow.is_bare_attempt() {
+                self.leave_out(&flow);
             } else {
+                self.evicted += 1;
                 self.report(flow, false);
             }
         }
     }
 
-    fn victim(&mut self) -> Option<Handle> {
-        while let Some((_, handle)) = self.half_open.pop_front() {
-            if self.flows.held(handle).is_some_and(|flow| flow.conn.established.is_none()) {
-                return Some(handle);
+    /// A half-open connection of a flood: each would be a session that says nothing.
+    fn leave_out(&mut self, flow: &Flow) {
+        self.flood += 1;
+        self.held = self.held.saturating_sub(flow.conn.held());
+        self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
+    }
+
+    /// Whether a half-open connection is one of a flood: it came while there was no room for all of them, and its SYN was not repeated.
+    fn is_of_flood(&self, flow: &Flow) -> bool {
+        self.flooded.is_some_and(|until| flow.conn.first.time <= until) && flow.is_bare_attempt() && !flow.is_repeated_attempt()
+    }
+
+    /// The oldest half-open connection; one of which more is known only if there are few others.
+    fn half_open_victim(&mut self) -> Option<Handle> {
+        let mut passed_over = 0;
+        while let Some((due, handle)) = self.half_open.pop_front() {
+            let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
+            if passed_over < PASSED_OVER && (flow.is_repeated_attempt() || !flow.is_bare_attempt()) {
+                passed_over += 1;
+                self.half_open.push_back((due, handle));
+                continue;
             }
+            return Some(handle);
         }
+        None
+    }
+
+    fn victim(&mut self) -> Option<Handle> {
         while let Some((_, handle)) = self.dying.pop_front() {
             if self.flows.held(handle).is_some() {
                 return Some(handle);

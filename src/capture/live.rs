@@ -151,15 +151,31 @@ impl LiveCapture {
         }
     }
 
+    /// The time now, as frames are stamped.
+    pub fn now(&mut self) -> Time {
+        Time::from_nanos(self.clock.now(Clocks::read()))
+    }
+
     /// The time up to which all frames have been handed out, if none waits.
     pub fn settled(&mut self) -> Time {
-        let now = self.clock.now(Clocks::read());
-        Time::from_nanos(now).plus(Span::from_nanos(-SETTLED.nanos()))
+        self.now().plus(Span::from_nanos(-SETTLED.nanos()))
     }
 
     /// How long ago `time` was.
     pub fn age(&mut self, time: Time) -> Span {
-        Time::from_nanos(self.clock.now(Clocks::read())).since(time)
+        self.now().since(time)
+    }
+
+    /// Leaves what still waits. How many frames that are, of those captured until `until`.
+    pub fn leave(&mut self, until: Time) -> u64 {
+        let (before, mut left) = (self.frames, 0);
+        while let Ok(Some(frame)) = self.next_frame()
+            && frame.at.time <= until
+        {
+            left += 1;
+        }
+        self.frames = before;
+        left
     }
 
     /// How far the system's clock was set since the last call, if it was. Frames go on being stamped as if it had not been.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "it stands outside the program")]
 
+mod ending;
 mod lab;
 
 use std::path::Path;

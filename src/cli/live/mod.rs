@@ -27,7 +27,7 @@ use self::output::Output;
 use self::process::{Helper, Processes};
 use self::rights::Rights;
 use self::signals::Signals;
-use self::status::Status;
+use self::status::{Counts, Status};
 use crate::analyze::{Analyzer, Finished, Options};
 use crate::base::{Limits, Span, Time, printable};
 use crate::capture::{LiveCapture, LiveError, LiveOptions};
@@ -44,8 +44,10 @@ use crate::session::Session;
 const BATCH: u32 = 4_096;
 /// How long to wait for a frame before seeing to the rest.
 const WAIT: Duration = Duration::from_millis(100);
-/// How long frames are still taken in after an end was asked for: what was seen until then may wait in the kernel.
+/// How long it may take until the kernel hands over what it captured before an end was asked for.
 const LAST: Duration = Duration::from_millis(300);
+/// How long what waits then is still looked at. Beyond that it is counted.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at the clock, the interface, and what the kernel lost.
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -112,11 +114,16 @@ struct Watch {
     /// How long after its capture the newest frame was looked at.
     lag: Span,
     status: Status,
+    /// The end was asked for at this time; a frame after it was seen.
+    until: Option<Time>,
+    past: bool,
     /// The interface's state as last told.
     up: bool,
     /// Whoever read standard output has gone.
     unread: bool,
     problems: Vec<String>,
+    /// Memory bounds that were said to be reached.
+    limits_told: Vec<&'static str>,
 }
 
 impl Watch {
@@ -153,16 +160,20 @@ impl Watch {
             all: args.all,
             tally: Tally::default(),
             told: HashSet::new(),
+            until: None,
+            past: false,
             up: true,
             unread: false,
             problems: Vec::new(),
+            limits_told: Vec::new(),
         })
     }
 
     #[expect(clippy::disallowed_methods, reason = "how long it runs is not the capture's time")]
     fn run(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
-        let mut end = args.what.duration.map(|duration| Instant::now() + duration);
-        let mut ending = false;
+        let end = args.what.duration.map(|duration| Instant::now() + duration);
+        // Once an end was asked for: when it was.
+        let mut ending: Option<Instant> = None;
         let mut round = Instant::now();
         let result = loop {
             let more = match self.batch(args.what.count) {
@@ -182,32 +193,67 @@ impl Watch {
                     break Ok(Some(error));
                 }
             }
-            let enough = args.what.count.is_some_and(|count| self.capture.frames() >= count);
-            if enough || end.is_some_and(|end| now >= end) {
+            if self.has_enough(args.what.count) {
                 break Ok(None);
             }
-            if !ending && self.signals.stop() {
-                ending = true;
-                end = Some(end.map_or(now + LAST, |end| end.min(now + LAST)));
+            if ending.is_none() && (self.signals.stop() || end.is_some_and(|end| now >= end)) {
+                ending = Some(now);
+                self.until = Some(self.capture.now());
+            }
+            if let Some(since) = ending.map(|asked| now.duration_since(asked))
+                && (self.past || !more && since >= LAST || since >= PATIENCE)
+            {
+                break Ok(None);
             }
             if !more {
-                self.capture.wait(end.map_or(WAIT, |end| WAIT.min(end.saturating_duration_since(now))));
+                self.capture.wait(end.filter(|_| ending.is_none()).map_or(WAIT, |end| WAIT.min(end.saturating_duration_since(now))));
             }
         };
         self.status.clear(console);
         match result {
-            Ok(None) => {}
+            Ok(None) => self.note_waiting(console),
             Ok(Some(error)) => self.failed_to_write(&error, console),
-            Err(error) => self.problem(error.to_string(), console),
+            Err(error) => self.lost_interface(&error, console),
         }
         self.finish(args, console)
+    }
+
+    /// As many frames as were asked for.
+    fn has_enough(&self, count: Option<u64>) -> bool {
+        count.is_some_and(|count| self.capture.frames() >= count)
+    }
+
+    /// Says how much was captured before the end and is not looked at.
+    fn note_waiting(&mut self, console: &mut Console<'_>) {
+        if self.past {
+            return;
+        }
+        let until = self.until.unwrap_or_else(|| self.capture.now());
+        let waiting = self.capture.leave(until);
+        if waiting > 0 {
+            let were = crate::report::text::count(waiting, "packet was", "packets were");
+            self.say(&format!("{were} still waiting at the end, and not looked at"), console);
+        }
+    }
+
+    /// Nothing more can be captured; what was captured before still waits in the kernel.
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is not the capture's time")]
+    fn lost_interface(&mut self, error: &LiveError, console: &mut Console<'_>) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE && self.batch(None).is_ok_and(|more| more) {
+            if let Err(error) = self.deliver(console) {
+                self.failed_to_write(&error, console);
+                break;
+            }
+        }
+        self.problem(error.to_string(), console);
     }
 
     /// Takes in the frames that wait, not too many. Whether there may be more.
     fn batch(&mut self, count: Option<u64>) -> Result<bool, LiveError> {
         let mut newest = Time::default();
         for _ in 0..BATCH {
-            if count.is_some_and(|count| self.capture.frames() >= count) {
+            if self.has_enough(count) {
                 return Ok(false);
             }
             let Some(frame) = self.capture.next_frame()? else {
@@ -217,6 +263,10 @@ impl Watch {
                 return Ok(false);
             };
             newest = frame.at.time;
+            if self.until.is_some_and(|until| newest > until) {
+                self.past = true;
+                return Ok(false);
+            }
             let belongs = self.analyzer.push(&frame);
             let Some(belongs) = belongs else { continue };
             if let Some(evidence) = &mut self.evidence {
@@ -324,17 +374,37 @@ impl Watch {
         if self.output.is_unread() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        let limits = self.analyzer.limits_reached();
+        self.note_limits(&limits, console);
+        let limited = limits.iter().map(|(_, times)| times).sum();
         self.metrics.refresh(&Gauges {
             packets: self.capture.frames(),
             lost: self.analyzer.totals().kernel_drops,
             connections: self.analyzer.connections(),
             lag: self.lag.secs(),
             missing: self.output.missing(),
-            limits: self.analyzer.limits_reached(),
+            limits,
             evidence: self.evidence.as_ref().map(Evidence::counts),
         });
-        self.status.show(now, self.capture.frames(), self.analyzer.connections(), &self.tally, self.analyzer.totals(), console);
+        let counts = Counts {
+            frames: self.capture.frames(),
+            open: self.analyzer.connections(),
+            tally: &self.tally,
+            lost: self.analyzer.totals().kernel_drops,
+            limited,
+        };
+        self.status.show(now, &counts, console);
         Ok(())
+    }
+
+    /// Says what is no longer followed, once: how much that is stands in the totals.
+    fn note_limits(&mut self, limits: &[(&'static str, u64)], console: &mut Console<'_>) {
+        for (limit, _) in limits {
+            if !self.limits_told.contains(limit) {
+                self.limits_told.push(limit);
+                self.say(&format!("limit reached: {limit}; what goes beyond it is counted, and sessions go on"), console);
+            }
+        }
     }
 
     fn note_losses(&mut self, console: &mut Console<'_>) {
@@ -368,9 +438,12 @@ impl Watch {
     /// Judges what is still open, and prints the totals.
     fn finish(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
         self.note_losses(console);
-        self.analyzer.finish();
         if self.unread {
             self.output.give_up_printing();
+        }
+        // Never all that are open at once: after a flood these are many.
+        while self.analyzer.finish_some() {
+            self.deliver(console)?;
         }
         self.deliver(console)?;
         if let Some(said) = self.evidence.as_ref().and_then(Evidence::told) {
