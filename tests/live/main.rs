@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "it stands outside the program")]
 
 mod ending;
+mod keys;
 mod lab;
 
 use std::path::Path;

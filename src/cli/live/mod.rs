@@ -33,6 +33,7 @@ use crate::base::{Limits, Span, Time, printable};
 use crate::capture::{LiveCapture, LiveError, LiveOptions};
 use crate::cli::args::{LiveArgs, Selectors};
 use crate::cli::feed::quoted;
+use crate::cli::keylog::KeyLogs;
 use crate::cli::select::Selection;
 use crate::cli::{Console, INCOMPLETE, RAN};
 use crate::diagnose::{News, Revision, Verdict};
@@ -42,6 +43,8 @@ use crate::session::Session;
 
 /// Frames looked at between two looks at anything else.
 const BATCH: u32 = 4_096;
+/// Frames looked at between two looks at key logs: the secrets of a session are mostly there before its packets.
+const KEYS: u32 = 256;
 /// How long to wait for a frame before seeing to the rest.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long it may take until the kernel hands over what it captured before an end was asked for.
@@ -50,6 +53,9 @@ const LAST: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at the clock, the interface, and what the kernel lost.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// Sessions whose secrets are held: those that are open, and some that ended. A key log may grow for weeks.
+const SECRETS: usize = 1 << 16;
 
 /// Runs the command; the exit status.
 pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
@@ -76,6 +82,9 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
         rights.prepare_folder(folder)?;
     }
     let writable: Vec<PathBuf> = args.log.as_deref().map(rights::folder).into_iter().chain(args.evidence.clone()).collect();
+    let mut problems = Vec::new();
+    // Opened while there are rights; read once they are gone.
+    let keylogs = KeyLogs::open(&args.keys.keylog, true, &mut problems);
     let given_up = rights.give_up(&writable)?;
     let names = if helper.is_some() { "; a helper process that sees no packet may look into processes, for their names" } else { "" };
     console.complain(&format!("capturing on {}; {given_up}{names}", printable(capture.interface(), 60)));
@@ -84,7 +93,10 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
     if let Some(listener) = listener {
         metrics.serve(listener)?;
     }
-    Watch::new(args, capture, signals, metrics, processes, console)?.run(args, console)
+    let mut watch = Watch::new(args, capture, signals, metrics, processes, keylogs, console)?;
+    watch.unsaid = problems;
+    watch.keylogs.begin(false, watch.analyzer.secrets(), &mut watch.unsaid);
+    watch.run(args, console)
 }
 
 /// What to type, for whoever may not capture.
@@ -99,6 +111,7 @@ struct Watch {
     capture: LiveCapture,
     signals: Signals,
     analyzer: Analyzer,
+    keylogs: KeyLogs,
     options: Options,
     evidence: Option<Evidence>,
     selection: Selection,
@@ -122,6 +135,8 @@ struct Watch {
     /// Whoever read standard output has gone.
     unread: bool,
     problems: Vec<String>,
+    /// Problems that have not been said.
+    unsaid: Vec<String>,
     /// Memory bounds that were said to be reached.
     limits_told: Vec<&'static str>,
 }
@@ -133,6 +148,7 @@ impl Watch {
         signals: Signals,
         metrics: Metrics,
         processes: Option<Processes>,
+        keylogs: KeyLogs,
         console: &mut Console<'_>,
     ) -> anyhow::Result<Watch> {
         let context = Context { files: vec![capture.interface().to_owned()], clock: args.looks.clock() };
@@ -140,7 +156,7 @@ impl Watch {
         let selection = Selection::new(&selectors, capture.settled(), &context.clock).map_err(anyhow::Error::msg)?;
         let options = Options {
             // What spoke TLS later cannot be waited for.
-            limits: Limits { candidates: 0, ..Limits::default() },
+            limits: Limits { candidates: 0, secrets: SECRETS, ..Limits::default() },
             tls_ports: args.parties.tls_port.clone(),
             patience: Some(Span::from_millis(i64::try_from(args.what.stall.as_millis()).unwrap_or(i64::MAX))),
         };
@@ -153,6 +169,7 @@ impl Watch {
             processes,
             lag: Span::ZERO,
             analyzer: Analyzer::new(options.clone()),
+            keylogs,
             evidence: args.evidence.as_deref().map(|folder| Evidence::open(folder, args, context.clone())).transpose()?,
             options,
             selection,
@@ -165,6 +182,7 @@ impl Watch {
             up: true,
             unread: false,
             problems: Vec::new(),
+            unsaid: Vec::new(),
             limits_told: Vec::new(),
         })
     }
@@ -180,6 +198,7 @@ impl Watch {
                 Ok(more) => more,
                 Err(error) => break Err(error),
             };
+            self.note_problems(console);
             if let Err(error) = self.deliver(console) {
                 break Ok(Some(error));
             }
@@ -252,7 +271,10 @@ impl Watch {
     /// Takes in the frames that wait, not too many. Whether there may be more.
     fn batch(&mut self, count: Option<u64>) -> Result<bool, LiveError> {
         let mut newest = Time::default();
-        for _ in 0..BATCH {
+        for turn in 0..BATCH {
+            if turn % KEYS == 0 {
+                self.keylogs.look(self.analyzer.secrets(), &mut self.unsaid);
+            }
             if self.has_enough(count) {
                 return Ok(false);
             }
@@ -283,10 +305,11 @@ impl Watch {
     /// Prints what has been judged, and what later packets changed about it.
     fn deliver(&mut self, console: &mut Console<'_>) -> io::Result<()> {
         while let Some(finished) = self.analyzer.take_one() {
-            if let Some(evidence) = &mut self.evidence
-                && let Some(said) = evidence.finished(&finished, self.selection.fits(&finished.session, &finished.verdict), &self.options)
-            {
-                self.say(&said, console);
+            if let Some(evidence) = &mut self.evidence {
+                let wanted = self.selection.fits(&finished.session, &finished.verdict);
+                if let Some(said) = evidence.finished(&finished, wanted, &self.options, self.analyzer.known_secrets()) {
+                    self.say(&said, console);
+                }
             }
             let Finished { session, verdict, id, open, .. } = finished;
             self.session(&session, &verdict, open.then_some(id), console)?;
@@ -421,6 +444,13 @@ impl Watch {
         console.complain(what);
     }
 
+    fn note_problems(&mut self, console: &mut Console<'_>) {
+        for problem in std::mem::take(&mut self.unsaid) {
+            self.status.clear(console);
+            self.problem(problem, console);
+        }
+    }
+
     fn problem(&mut self, what: String, console: &mut Console<'_>) {
         console.complain(&what);
         self.problems.push(what);
@@ -438,6 +468,8 @@ impl Watch {
     /// Judges what is still open, and prints the totals.
     fn finish(mut self, args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result<u8> {
         self.note_losses(console);
+        self.keylogs.end(self.analyzer.secrets(), &mut self.unsaid);
+        self.note_problems(console);
         if self.unread {
             self.output.give_up_printing();
         }
@@ -446,6 +478,9 @@ impl Watch {
             self.deliver(console)?;
         }
         self.deliver(console)?;
+        for note in self.keylogs.notes(self.analyzer.totals(), self.analyzer.known_secrets()) {
+            console.complain(&note);
+        }
         if let Some(said) = self.evidence.as_ref().and_then(Evidence::told) {
             console.complain(&said);
         }
