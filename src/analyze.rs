@@ -468,9 +468,12 @@ impl Analyzer {
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
     }
 
-    /// Whether a half-open connection is one of a flood: it came while there was no room for all of them, and its SYN was not repeated.
+    /// Whether a half-open connection is one of a flood: it came while there was no room for all of them, or soon after, and its SYN was not
+    /// repeated.
     fn is_of_flood(&self, flow: &Flow) -> bool {
-        self.flooded.is_some_and(|until| flow.conn.first.time <= until) && flow.is_bare_attempt() && !flow.is_repeated_attempt()
+        self.flooded.is_some_and(|until| flow.conn.first.time <= until.plus(LINGER))
+            && flow.is_bare_attempt()
+            && !flow.is_repeated_attempt()
     }
 
     /// The oldest half-open connection; one of which more is known only if there are few others.

@@ -143,9 +143,21 @@ impl Lab {
         assert!(command.envs(environment.iter().copied()).status().unwrap().success());
     }
 
+    /// Host `b` sends the frames of one of the project's captures, with these VLAN tags.
+    pub fn send(&self, capture: &str, tags: &[&str]) {
+        let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(capture);
+        let arguments = [&["send", capture.to_str().unwrap(), "vb"], tags].concat();
+        assert!(self.peer("b", &arguments).wait().unwrap().success());
+    }
+
     /// A client on host `a` connects and stays, until [`Staying`] is told to ask.
     pub fn stay(&self) -> Staying {
-        let mut client = self.peer("a", &["client", "stay", SERVER, "443", "1"]);
+        self.stay_at(SERVER)
+    }
+
+    /// The same, with the server at one of its other addresses.
+    pub fn stay_at(&self, address: &str) -> Staying {
+        let mut client = self.peer("a", &["client", "stay", address, "443", "1"]);
         let mut line = String::new();
         BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "established");

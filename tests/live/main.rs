@@ -6,6 +6,8 @@
 mod ending;
 mod keys;
 mod lab;
+mod links;
+mod losses;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,0 +1,60 @@
+//! What else sessions travel in, and what a terminal shows meanwhile.
+
+use nix::sys::signal::Signal;
+
+use super::lab::Lab;
+use super::objects;
+
+#[test]
+fn sessions_in_ipv6_are_told() {
+    let Some(lab) = Lab::build() else { return };
+    for (host, number) in [("a", 1), ("b", 2)] {
+        lab.ip(host, &format!("addr add fd77::{number}/64 dev v{host} nodad"));
+    }
+    lab.serve("reset");
+    let mut live = lab.live(&["--format", "ndjson"]);
+    let mut client = lab.stay_at("fd77::2");
+    // Its process is looked up while it lives.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    client.go_on();
+    live.prints("server-reset");
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let told = objects(&live.out());
+    let session = told.iter().find(|object| object["type"] == "session").unwrap();
+    assert_eq!((&session["server"]["ip"], &session["closed_by"]), (&"fd77::2".into(), &"server".into()), "{session}");
+    assert_eq!(session["process"]["client"]["name"], "python3", "{session}");
+}
+
+#[test]
+fn sessions_in_vlan_tags_pass_the_filter_and_are_told() {
+    let Some(lab) = Lab::build() else { return };
+    for tags in [&[][..], &["7"], &["100", "7"]] {
+        let mut live = lab.live(&["--format", "ndjson"]);
+        lab.send("server-reset-in-handshake.pcap", tags);
+        live.prints("\"cause\":\"server-reset-in-handshake\"");
+        assert_eq!(live.ends_by(Signal::SIGTERM), 0, "{tags:?}");
+    }
+}
+
+/// Runs it on a terminal of its own, for `--duration` seconds.
+const TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+
+#[test]
+fn a_terminal_shows_how_it_stands_and_nothing_of_that_stays() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut command = lab.on("a", "python3");
+    command.args(["-c", TERMINAL, env!("CARGO_BIN_EXE_whohungup")]);
+    let mut live = lab.start(command, &["--duration", "8s", "--color", "never"]);
+    live.prints("va: 0 open · 0 clean · 0 flagged · ");
+    lab.ask("polite", 1);
+    live.prints("va: 0 open · 0 clean · 1 flagged · ");
+    assert_eq!(live.ends(), 0);
+    let out = live.out();
+    // What a terminal shows in the end: a carriage return and the sequence behind it empty the line.
+    let shown: Vec<&str> = out.lines().map(|line| line.rsplit("\r\x1b[K").next().unwrap_or(line)).collect();
+    assert!(!shown.iter().any(|line| line.contains(" packets/s")), "{shown:#?}");
+    let line = shown.iter().find(|line| line.contains("server-reset: ")).unwrap();
+    assert!(line.starts_with("2"), "it begins with its time: {line}");
+    assert!(shown.iter().any(|line| line.starts_with("1 TLS session: 1 ended badly.")), "{shown:#?}");
+}
