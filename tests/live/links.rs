@@ -36,6 +36,23 @@ fn sessions_in_vlan_tags_pass_the_filter_and_are_told() {
     }
 }
 
+#[test]
+fn a_pattern_is_told_with_sessions_that_were_asked_for_and_not_with_others() {
+    let Some(lab) = Lab::build() else { return };
+    let told = |client: &str| {
+        let mut live = lab.live(&["--client", client, "--format", "ndjson"]);
+        lab.send("server-process-died.pcap", &[]);
+        // What comes of connections that are over is waited for, and then nothing more.
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+        let told = objects(&live.out());
+        let of = |kind| told.iter().filter(|object| object["type"] == kind).count();
+        (of("session"), of("pattern"))
+    };
+    assert_eq!(told("10.20.0.2"), (4, 1));
+    assert_eq!(told("10.20.0.99"), (0, 0));
+}
+
 /// Runs it on a terminal of its own, for `--duration` seconds.
 const TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
 

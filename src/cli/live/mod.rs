@@ -10,6 +10,7 @@ mod output;
 mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
+mod recent;
 mod rights;
 mod signals;
 #[cfg(target_os = "linux")]
@@ -25,6 +26,7 @@ use self::evidence::Evidence;
 use self::metrics::{Gauges, Metrics};
 use self::output::Output;
 use self::process::{Helper, Processes};
+use self::recent::Recent;
 use self::rights::Rights;
 use self::signals::Signals;
 use self::status::{Counts, Status};
@@ -115,8 +117,8 @@ struct Watch {
     options: Options,
     evidence: Option<Evidence>,
     selection: Selection,
-    /// Not every session was asked for.
-    selective: bool,
+    /// If not every session was asked for: those that were.
+    asked_for: Option<Recent>,
     all: bool,
     tally: Tally,
     /// Sessions that fit the selection and whose verdict may still change. No more than are kept for that.
@@ -173,7 +175,7 @@ impl Watch {
             evidence: args.evidence.as_deref().map(|folder| Evidence::open(folder, args, context.clone())).transpose()?,
             options,
             selection,
-            selective: args.parties.any(),
+            asked_for: args.parties.any().then(Recent::default),
             all: args.all,
             tally: Tally::default(),
             told: HashSet::new(),
@@ -323,8 +325,7 @@ impl Watch {
                 // Only now it may be one that was asked for.
                 News::Revision(revision) => self.session(&revision.session, &revision.verdict, Some(revision.id), console)?,
                 News::Settled(id) => _ = self.told.remove(&id),
-                // Which of its sessions were asked for is not kept for weeks.
-                News::Pattern(pattern) if !self.selective => {
+                News::Pattern(pattern) if self.asked_for.as_ref().is_none_or(|asked_for| asked_for.any_of(&pattern.sessions)) => {
                     self.status.clear(console);
                     self.output.pattern(&pattern, console)?;
                 }
@@ -338,6 +339,9 @@ impl Watch {
     fn session(&mut self, session: &Session, verdict: &Verdict, id: Option<u64>, console: &mut Console<'_>) -> io::Result<()> {
         if !self.selection.fits(session, verdict) {
             return Ok(());
+        }
+        if let (Some(asked_for), Some(number)) = (&mut self.asked_for, session.tcp_stream) {
+            asked_for.add(number);
         }
         self.told.extend(id);
         self.tally.add(verdict);
