@@ -1,6 +1,7 @@
 //! The pipeline: frames in, judged sessions out. Flow table, clock and budget.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -17,6 +18,7 @@ use crate::tls::Secrets;
 
 mod ahead;
 mod hanging;
+mod room;
 mod settling;
 mod table;
 
@@ -35,8 +37,6 @@ const LINGERING: usize = 1_024;
 const SERVERS: usize = 65_536;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
 const SYN_PATIENCE: Span = Span::from_secs(130);
-/// Half-open connections passed over, to make room for one, because their SYN was repeated or refused: that is a client, seldom a flood.
-const PASSED_OVER: usize = 8;
 
 /// How to analyse.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,8 @@ pub struct Options {
     pub tls_ports: Vec<u16>,
     /// While a capture goes on: a connection that was left hanging is judged once it has been silent for this long. `None`: at the end.
     pub patience: Option<Span>,
+    /// The addresses of the host captured on. Empty: they are not known.
+    pub own: Arc<HashSet<IpAddr>>,
 }
 
 impl Options {
@@ -71,7 +73,13 @@ impl Options {
     /// What rules may know beside the session.
     pub fn context(&self, session: &Session, beside: &Beside) -> Context {
         let tls_only_port = self.is_tls_port(session.ends.server.port);
-        Context { tls_port: tls_only_port || session.grounds.server_speaks_tls, tls_only_port, beside: beside.clone() }
+        let server = session.ends.server.ip;
+        Context {
+            tls_port: tls_only_port || session.grounds.server_speaks_tls,
+            tls_only_port,
+            server_here: (!self.own.is_empty()).then(|| server.is_loopback() || self.own.contains(&server)),
+            beside: beside.clone(),
+        }
     }
 }
 
@@ -272,6 +280,11 @@ impl Analyzer {
         self.lossy_until = Some(self.end.time);
     }
 
+    /// The addresses of the host captured on are these now.
+    pub fn set_own(&mut self, own: Arc<HashSet<IpAddr>>) {
+        self.options.own = own;
+    }
+
     /// The secrets of TLS sessions, for key logs to be read into. What is there when a session's handshake comes is used throughout; what
     /// comes later, when the session ends.
     pub fn secrets(&mut self) -> &mut Secrets {
@@ -442,71 +455,6 @@ impl Analyzer {
         self.make_room();
         let number = self.streams.number();
         self.flows.insert(Box::new(Flow::new(key, number, at, &self.options.limits)))
-    }
-
-    /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
-    fn make_room(&mut self) {
-        while self.flows.len() >= self.options.limits.connections {
-            let half_open = self.half_open_victim();
-            if half_open.is_some() {
-                self.flooded = Some(self.end.time);
-            }
-            let Some(flow) = half_open.or_else(|| self.victim()).and_then(|handle| self.flows.remove(handle)) else { return };
-            if flow.is_bare_attempt() {
-                self.leave_out(&flow);
-            } else {
-                self.evicted += 1;
-                self.report(flow, false);
-            }
-        }
-    }
-
-    /// A half-open connection of a flood: each would be a session that says nothing.
-    fn leave_out(&mut self, flow: &Flow) {
-        self.flood += 1;
-        self.held = self.held.saturating_sub(flow.conn.held());
-        self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
-    }
-
-    /// Whether a half-open connection is one of a flood: it came while there was no room for all of them, or soon after, and its SYN was not
-    /// repeated.
-    fn is_of_flood(&self, flow: &Flow) -> bool {
-        self.flooded.is_some_and(|until| flow.conn.first.time <= until.plus(LINGER))
-            && flow.is_bare_attempt()
-            && !flow.is_repeated_attempt()
-    }
-
-    /// The oldest half-open connection; one of which more is known only if there are few others.
-    fn half_open_victim(&mut self) -> Option<Handle> {
-        let mut passed_over = 0;
-        while let Some((due, handle)) = self.half_open.pop_front() {
-            let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
-            if passed_over < PASSED_OVER && (flow.is_repeated_attempt() || !flow.is_bare_attempt()) {
-                passed_over += 1;
-                self.half_open.push_back((due, handle));
-                continue;
-            }
-            return Some(handle);
-        }
-        None
-    }
-
-    fn victim(&mut self) -> Option<Handle> {
-        while let Some((_, handle)) = self.dying.pop_front() {
-            if self.flows.held(handle).is_some() {
-                return Some(handle);
-            }
-        }
-        self.longest_idle()
-    }
-
-    /// The longest idle of a sample: a full search for every new connection would make a flood expensive.
-    fn longest_idle(&self) -> Option<Handle> {
-        let places = self.flows.places();
-        let start = (self.evicted as usize).wrapping_mul(64) % places.max(1);
-        let sample = (start..places).chain(0..start).take(64).filter_map(|place| u32::try_from(place).ok());
-        let idle = sample.filter_map(|place| Some((place, self.flows.get(place)?.conn.last.time))).min_by_key(|(_, last)| *last);
-        idle.map(|(place, _)| self.flows.handle(place))
     }
 
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {

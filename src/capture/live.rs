@@ -5,6 +5,8 @@ mod error;
 #[cfg(target_os = "linux")]
 mod route;
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -205,6 +207,17 @@ fn outgoing(frame: &[u8], own: [u8; 6]) -> Option<bool> {
         return Some(true);
     }
     (*to == own).then_some(false)
+}
+
+/// The addresses of this host. They may change.
+pub fn own_addresses() -> HashSet<IpAddr> {
+    let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return HashSet::new() };
+    let ips = addresses.filter_map(|address| {
+        let address = address.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    });
+    ips.collect()
 }
 
 /// An interface as the kernel describes it.

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::lab::Lab;
+use super::lab::{CLIENT, Lab};
 use super::objects;
 
 #[test]
@@ -51,6 +51,30 @@ fn a_pattern_is_told_with_sessions_that_were_asked_for_and_not_with_others() {
     };
     assert_eq!(told("10.20.0.2"), (4, 1));
     assert_eq!(told("10.20.0.99"), (0, 0));
+}
+
+/// A host that only passes packets on, and drops them, is not the server that did not answer.
+#[test]
+fn a_syn_that_was_for_another_host_is_not_this_one_s_to_answer() {
+    let Some(lab) = Lab::build() else { return };
+    lab.ip("b", "addr add 198.51.100.1/32 dev vb");
+    // Here an answer finds no way.
+    lab.ip("a", "route add blackhole 198.51.100.1/32");
+    lab.ip("b", "route add 203.0.113.0/24 via 10.77.0.1");
+    let mut live = lab.live(&["--format", "ndjson"]);
+    for address in [CLIENT, "203.0.113.5"] {
+        let connect = "import socket, sys\ntry: socket.create_connection((sys.argv[1], 443), 4, ('198.51.100.1', 0))\nexcept OSError: pass";
+        assert!(lab.on("b", "python3").args(["-c", connect, address]).status().unwrap().success());
+    }
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let told = objects(&live.out());
+    let verdict = |address: &str| {
+        let session = told.iter().find(|object| object["server"]["ip"] == address).unwrap();
+        (session["cause"].as_str().unwrap().to_owned(), session["fault"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(verdict(CLIENT), ("connection-timeout".to_owned(), "server".to_owned()));
+    assert_eq!(verdict("203.0.113.5"), ("connection-timeout".to_owned(), "undetermined".to_owned()));
 }
 
 /// Runs it on a terminal of its own, for `--duration` seconds.

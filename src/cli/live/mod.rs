@@ -20,6 +20,7 @@ mod status;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::evidence::Evidence;
@@ -32,7 +33,7 @@ use self::signals::Signals;
 use self::status::{Counts, Status};
 use crate::analyze::{Analyzer, Finished, Options};
 use crate::base::{Limits, Span, Time, printable};
-use crate::capture::{LiveCapture, LiveError, LiveOptions};
+use crate::capture::{LiveCapture, LiveError, LiveOptions, own_addresses};
 use crate::cli::args::{LiveArgs, Selectors};
 use crate::cli::feed::quoted;
 use crate::cli::keylog::KeyLogs;
@@ -96,6 +97,7 @@ pub(super) fn live(args: &LiveArgs, console: &mut Console<'_>) -> anyhow::Result
         metrics.serve(listener)?;
     }
     let mut watch = Watch::new(args, capture, signals, metrics, processes, keylogs, console)?;
+    watch.look_around();
     watch.unsaid = problems;
     watch.keylogs.begin(false, watch.analyzer.secrets(), &mut watch.unsaid);
     watch.run(args, console)
@@ -161,6 +163,7 @@ impl Watch {
             limits: Limits { candidates: 0, secrets: SECRETS, ..Limits::default() },
             tls_ports: args.parties.tls_port.clone(),
             patience: Some(Span::from_millis(i64::try_from(args.what.stall.as_millis()).unwrap_or(i64::MAX))),
+            ..Options::default()
         };
         Ok(Watch {
             status: Status::new(console.watched, capture.interface()),
@@ -392,9 +395,7 @@ impl Watch {
             let name = printable(self.capture.interface(), 60);
             self.say(&format!("{name} {what}"), console);
         }
-        if let Some(processes) = &mut self.processes {
-            processes.look_around();
-        }
+        self.look_around();
         if self.signals.reopen() {
             self.output.reopen_log(console);
         }
@@ -422,6 +423,19 @@ impl Watch {
         };
         self.status.show(now, &counts, console);
         Ok(())
+    }
+
+    /// Finds out which addresses are this host's: they may change.
+    fn look_around(&mut self) {
+        let own = own_addresses();
+        if own == *self.options.own {
+            return;
+        }
+        self.options.own = Arc::new(own);
+        self.analyzer.set_own(Arc::clone(&self.options.own));
+        if let Some(processes) = &mut self.processes {
+            processes.set_own(&self.options.own);
+        }
     }
 
     /// Says what is no longer followed, once: how much that is stands in the totals.

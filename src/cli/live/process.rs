@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::sockets::holders;
@@ -39,7 +40,7 @@ pub(super) struct Processes {
     questions: Option<ChildStdin>,
     answers: Receiver<Vec<Option<Process>>>,
     /// This host's addresses.
-    local: HashSet<IpAddr>,
+    local: Arc<HashSet<IpAddr>>,
     decoder: Decoder,
     /// The first connection not seen yet.
     next: u32,
@@ -68,31 +69,23 @@ impl Helper {
 impl Processes {
     /// Begins to ask. This starts a thread, which has the rights that this process has left.
     pub(super) fn of_helper(helper: Helper) -> Processes {
-        let mut processes = Processes {
+        Processes {
             child: helper.child,
             questions: Some(helper.questions),
             answers: gather(helper.answers),
-            local: HashSet::new(),
+            local: Arc::default(),
             decoder: Decoder::new(),
             next: 0,
             waiting: Vec::new(),
             asked: Vec::new(),
             known: HashMap::new(),
             order: VecDeque::new(),
-        };
-        processes.look_around();
-        processes
+        }
     }
 
-    /// Finds out which addresses are this host's: they may change.
-    pub(super) fn look_around(&mut self) {
-        let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return };
-        let ips = addresses.filter_map(|address| {
-            let address = address.address?;
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-        });
-        self.local = ips.collect();
+    /// This host's addresses are these now.
+    pub(super) fn set_own(&mut self, own: &Arc<HashSet<IpAddr>>) {
+        self.local = Arc::clone(own);
     }
 
     /// Takes a frame of `connection`: the first one's ends are asked about.
