@@ -105,6 +105,8 @@ pub struct Belongs {
     pub connection: u32,
     /// The frame came after the connection was over and judged, and did not count.
     pub late: bool,
+    /// With it the connection came up.
+    pub up: bool,
 }
 
 /// Counts over the whole capture.
@@ -390,21 +392,23 @@ impl Analyzer {
             Err(late) => return late,
         };
         let given = given(&self.options.limits, &self.secrets, self.held);
-        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
+        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.serial.wrapping_sub(1);
         if flow.is_ordinary(segment) && !given.may_learn() {
             // Nothing is held of it, and nothing ends with it.
             flow.push_ordinary(segment, given);
-            return Belongs { connection, late: false };
+            return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);
+        let was_up = flow.conn.established.is_some();
         flow.push(segment, given);
+        let up = !was_up && flow.conn.established.is_some();
         self.held = (self.held + held(flow, given)).saturating_sub(before);
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
         }
-        Belongs { connection, late: false }
+        Belongs { connection, late: false, up }
     }
 
     /// The place of the connection a segment belongs to: `likely` that one.
@@ -436,7 +440,7 @@ impl Analyzer {
             // What replaces it is a new connection, not a late packet of the old one.
             self.streams.exhume(key);
         } else if let Some(connection) = self.streams.late(key, segment.way, Some(numbers)) {
-            return Err(Belongs { connection, late: true });
+            return Err(Belongs { connection, late: true, up: false });
         }
         let place = self.open(*key, segment.at);
         if numbers.open() {
@@ -462,7 +466,7 @@ impl Analyzer {
         let place = match self.flows.find(&error.key, u32::MAX) {
             Some(place) => place,
             None => match self.streams.late(&error.key, error.way, None) {
-                Some(connection) => return Some(Belongs { connection, late: true }),
+                Some(connection) => return Some(Belongs { connection, late: true, up: false }),
                 // Too short a quote makes no connection for Wireshark either.
                 None if error.flags.is_none() => return None,
                 None => self.open(error.key, error.at),
@@ -470,7 +474,7 @@ impl Analyzer {
         };
         let flow = self.flows.get_mut(place)?;
         flow.push_icmp(error);
-        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false })
+        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false, up: false })
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {

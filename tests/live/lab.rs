@@ -150,6 +150,11 @@ impl Lab {
         assert!(self.peer("b", &arguments).wait().unwrap().success());
     }
 
+    /// Host `a` sends the server so many SYNs, each from an address that is nobody's.
+    pub fn flood(&self, times: u32) {
+        assert!(self.peer("a", &["flood", SERVER, "443", &times.to_string()]).wait().unwrap().success());
+    }
+
     /// A client on host `a` connects and stays, until [`Staying`] is told to ask.
     pub fn stay(&self) -> Staying {
         self.stay_at(SERVER)

@@ -99,3 +99,28 @@ fn a_terminal_shows_how_it_stands_and_nothing_of_that_stays() {
     assert!(line.starts_with("2"), "it begins with its time: {line}");
     assert!(shown.iter().any(|line| line.starts_with("1 TLS session: 1 ended badly.")), "{shown:#?}");
 }
+
+#[test]
+fn a_process_is_named_in_the_midst_of_a_flood() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let mut live = lab.live_on("b", &["--format", "ndjson"]);
+    let second = std::time::Duration::from_secs(1);
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| lab.flood(50_000));
+        for _ in 0..3 {
+            let mut client = lab.stay();
+            std::thread::sleep(second);
+            client.go_on();
+            std::thread::sleep(second);
+        }
+        flood.join().unwrap();
+    });
+    std::thread::sleep(second);
+    assert_eq!(live.ends_by(Signal::SIGTERM), 0);
+    let told = objects(&live.out());
+    let resets: Vec<_> = told.iter().filter(|object| object["cause"] == "server-reset").collect();
+    assert_eq!(resets.len(), 3, "{told:?}");
+    assert!(resets.iter().all(|session| session["process"]["server"]["name"] == "python3"), "{resets:?}");
+    assert!(told.last().unwrap()["tcp_connections"].as_u64().unwrap() > 50_000);
+}

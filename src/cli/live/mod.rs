@@ -207,10 +207,10 @@ impl Watch {
             if let Err(error) = self.deliver(console) {
                 break Ok(Some(error));
             }
-            if let Some(processes) = &mut self.processes {
-                processes.exchange();
-            }
             let now = Instant::now();
+            if let Some(processes) = &mut self.processes {
+                processes.exchange(now);
+            }
             if now.duration_since(round) >= ROUND {
                 round = now;
                 if let Err(error) = self.round(now, console) {
@@ -300,7 +300,7 @@ impl Watch {
                 evidence.push(&frame, belongs, &self.analyzer);
             }
             if let Some(processes) = &mut self.processes {
-                processes.push(belongs.connection, &frame);
+                processes.push(belongs, &frame);
             }
         }
         self.lag = self.capture.age(newest);
