@@ -1,9 +1,12 @@
 //! The end: whatever was captured before it is judged or counted, however it comes.
 
-use nix::sys::signal::Signal;
+use std::process::Stdio;
 
-use super::lab::{Lab, Live};
-use super::objects;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::lab::{Lab, Live, wait_until};
+use super::{objects, read};
 
 /// While the program stands still, sessions end; so they wait in the kernel's buffer.
 fn while_it_stands_still(live: &Live, act: impl FnOnce()) {
@@ -70,4 +73,27 @@ fn what_waits_beyond_the_count_is_said() {
     // Each session has at least 12 packets.
     let said: u32 = live.err().lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
     assert!((50..200).contains(&said), "{said}");
+}
+
+#[test]
+fn the_log_is_whole_when_the_reader_of_the_rest_goes() {
+    let Some(lab) = Lab::build() else { return };
+    lab.serve("reset");
+    let log = lab.path("log");
+    let mut command = lab.on("a", env!("CARGO_BIN_EXE_whohungup"));
+    command.args(["live", "--log"]).arg(&log).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    wait_until("the log", || read(&log).contains("\"capture\""));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    drop(child.stdout.take());
+    lab.ask("polite", 8);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.ends_with("whohungup: whoever read the output has gone: that is the end\n"), "{err}");
+    let logged = objects(&read(&log));
+    assert_eq!(logged.iter().filter(|object| object["cause"] == "server-reset").count(), 8, "{logged:?}");
+    assert_eq!(logged.last().unwrap()["type"], "summary");
 }

@@ -136,8 +136,6 @@ struct Watch {
     past: bool,
     /// The interface's state as last told.
     up: bool,
-    /// Whoever read standard output has gone.
-    unread: bool,
     problems: Vec<String>,
     /// Problems that have not been said.
     unsaid: Vec<String>,
@@ -185,7 +183,6 @@ impl Watch {
             until: None,
             past: false,
             up: true,
-            unread: false,
             problems: Vec::new(),
             unsaid: Vec::new(),
             limits_told: Vec::new(),
@@ -235,10 +232,17 @@ impl Watch {
         };
         self.status.clear(console);
         match result {
-            Ok(None) => self.note_waiting(console),
-            Ok(Some(error)) => self.failed_to_write(&error, console),
-            Err(error) => self.lost_interface(&error, console),
+            Ok(None) => {}
+            Ok(Some(error)) => {
+                self.failed_to_write(&error, console);
+                self.drain(console);
+            }
+            Err(error) => {
+                self.drain(console);
+                self.problem(error.to_string(), console);
+            }
         }
+        self.note_waiting(console);
         self.finish(args, console)
     }
 
@@ -260,17 +264,16 @@ impl Watch {
         }
     }
 
-    /// Nothing more can be captured; what was captured before still waits in the kernel.
+    /// The capture cannot go on: takes in what waits in the kernel all the same.
     #[expect(clippy::disallowed_methods, reason = "how long it takes is not the capture's time")]
-    fn lost_interface(&mut self, error: &LiveError, console: &mut Console<'_>) {
+    fn drain(&mut self, console: &mut Console<'_>) {
         let begun = Instant::now();
+        self.until = Some(self.capture.now());
         while begun.elapsed() < PATIENCE && self.batch(None).is_ok_and(|more| more) {
             if let Err(error) = self.deliver(console) {
                 self.failed_to_write(&error, console);
-                break;
             }
         }
-        self.problem(error.to_string(), console);
     }
 
     /// Takes in the frames that wait, not too many. Whether there may be more.
@@ -475,7 +478,8 @@ impl Watch {
     }
 
     fn failed_to_write(&mut self, error: &io::Error, console: &mut Console<'_>) {
-        self.unread = true;
+        // The log, if there is one, goes on to its end.
+        self.output.give_up_printing();
         if error.kind() == io::ErrorKind::BrokenPipe {
             console.complain("whoever read the output has gone: that is the end");
         } else {
@@ -488,14 +492,14 @@ impl Watch {
         self.note_losses(console);
         self.keylogs.end(self.analyzer.secrets(), &mut self.unsaid);
         self.note_problems(console);
-        if self.unread {
-            self.output.give_up_printing();
-        }
         // Never all that are open at once: after a flood these are many.
-        while self.analyzer.finish_some() {
-            self.deliver(console)?;
+        let mut more = true;
+        while more {
+            more = self.analyzer.finish_some();
+            if let Err(error) = self.deliver(console) {
+                self.failed_to_write(&error, console);
+            }
         }
-        self.deliver(console)?;
         for note in self.keylogs.notes(self.analyzer.totals(), self.analyzer.known_secrets()) {
             console.complain(&note);
         }
