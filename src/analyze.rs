@@ -1,6 +1,7 @@
 //! The pipeline: frames in, judged sessions out. Flow table, clock and budget.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -17,6 +18,7 @@ use crate::tls::Secrets;
 
 mod ahead;
 mod hanging;
+mod room;
 mod settling;
 mod table;
 
@@ -45,6 +47,8 @@ pub struct Options {
     pub tls_ports: Vec<u16>,
     /// While a capture goes on: a connection that was left hanging is judged once it has been silent for this long. `None`: at the end.
     pub patience: Option<Span>,
+    /// The addresses of the host captured on. Empty: they are not known.
+    pub own: Arc<HashSet<IpAddr>>,
 }
 
 impl Options {
@@ -69,7 +73,13 @@ impl Options {
     /// What rules may know beside the session.
     pub fn context(&self, session: &Session, beside: &Beside) -> Context {
         let tls_only_port = self.is_tls_port(session.ends.server.port);
-        Context { tls_port: tls_only_port || session.grounds.server_speaks_tls, tls_only_port, beside: beside.clone() }
+        let server = session.ends.server.ip;
+        Context {
+            tls_port: tls_only_port || session.grounds.server_speaks_tls,
+            tls_only_port,
+            server_here: (!self.own.is_empty()).then(|| server.is_loopback() || self.own.contains(&server)),
+            beside: beside.clone(),
+        }
     }
 }
 
@@ -95,6 +105,8 @@ pub struct Belongs {
     pub connection: u32,
     /// The frame came after the connection was over and judged, and did not count.
     pub late: bool,
+    /// With it the connection came up.
+    pub up: bool,
 }
 
 /// Counts over the whole capture.
@@ -158,8 +170,10 @@ pub struct Analyzer {
     /// Candidates beyond the bound.
     dropped_candidates: u64,
     evicted: u64,
-    /// Of those evicted: SYNs that nobody had answered.
-    unanswered: u64,
+    /// Half-open connections of a flood: counted, not judged.
+    flood: u64,
+    /// When there was last no room for a half-open connection.
+    flooded: Option<Time>,
     /// What the sessions judged so far tell of others.
     company: Company,
     secrets: Secrets,
@@ -190,7 +204,8 @@ impl Analyzer {
             candidates: Vec::new(),
             dropped_candidates: 0,
             evicted: 0,
-            unanswered: 0,
+            flood: 0,
+            flooded: None,
             lossy_until: None,
             rounds: Rounds::default(),
             secrets: Secrets::new(&options.limits),
@@ -250,15 +265,12 @@ impl Analyzer {
             self.touch_next_to_go();
         }
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
-            let Some(flow) = self.flows.held(handle) else { continue };
-            if flow.conn.established.is_some() || flow.dying {
-                continue;
-            }
+            let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
             if due > now {
                 self.half_open.push_back((due, handle));
             } else if let Some(flow) = self.flows.remove(handle) {
-                self.report(flow, false);
+                if self.is_of_flood(&flow) { self.leave_out(&flow) } else { self.report(flow, false) }
             }
         }
         self.go_round(now);
@@ -268,6 +280,11 @@ impl Analyzer {
     pub fn note_kernel_drops(&mut self, packets: u64) {
         self.totals.kernel_drops += packets;
         self.lossy_until = Some(self.end.time);
+    }
+
+    /// The addresses of the host captured on are these now.
+    pub fn set_own(&mut self, own: Arc<HashSet<IpAddr>>) {
+        self.options.own = own;
     }
 
     /// The secrets of TLS sessions, for key logs to be read into. What is there when a session's handshake comes is used throughout; what
@@ -298,7 +315,7 @@ impl Analyzer {
         }
         for _ in 0..STEP {
             let Some(flow) = self.rest.pop() else { break };
-            self.report(flow, false);
+            if self.is_of_flood(&flow) { self.leave_out(&flow) } else { self.report(flow, false) }
         }
         if !self.rest.is_empty() {
             return true;
@@ -361,8 +378,8 @@ impl Analyzer {
     /// Bounds that have been reached, and how often.
     pub fn limits_reached(&self) -> Vec<(&'static str, u64)> {
         let reached = [
-            ("connections followed at once", self.evicted - self.unanswered),
-            ("connection attempts waiting for an answer at once", self.unanswered),
+            ("connections followed at once", self.evicted),
+            ("half-open connections followed at once", self.flood),
             ("connections kept to see whether their server speaks TLS", self.dropped_candidates),
         ];
         reached.into_iter().filter(|(_, times)| *times > 0).collect()
@@ -375,21 +392,23 @@ impl Analyzer {
             Err(late) => return late,
         };
         let given = given(&self.options.limits, &self.secrets, self.held);
-        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true } };
+        let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.serial.wrapping_sub(1);
         if flow.is_ordinary(segment) && !given.may_learn() {
             // Nothing is held of it, and nothing ends with it.
             flow.push_ordinary(segment, given);
-            return Belongs { connection, late: false };
+            return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);
+        let was_up = flow.conn.established.is_some();
         flow.push(segment, given);
+        let up = !was_up && flow.conn.established.is_some();
         self.held = (self.held + held(flow, given)).saturating_sub(before);
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
         }
-        Belongs { connection, late: false }
+        Belongs { connection, late: false, up }
     }
 
     /// The place of the connection a segment belongs to: `likely` that one.
@@ -421,11 +440,16 @@ impl Analyzer {
             // What replaces it is a new connection, not a late packet of the old one.
             self.streams.exhume(key);
         } else if let Some(connection) = self.streams.late(key, segment.way, Some(numbers)) {
-            return Err(Belongs { connection, late: true });
+            return Err(Belongs { connection, late: true, up: false });
         }
         let place = self.open(*key, segment.at);
         if numbers.open() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
+            if self.half_open.len() > 2 * self.flows.len() + LINGERING {
+                // Most have come up since: the queue must not grow with the rate of connections either.
+                let flows = &self.flows;
+                self.half_open.retain(|(_, handle)| flows.held(*handle).is_some_and(Flow::is_half_open));
+            }
         }
         Ok(place)
     }
@@ -437,51 +461,12 @@ impl Analyzer {
         self.flows.insert(Box::new(Flow::new(key, number, at, &self.options.limits)))
     }
 
-    /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
-    fn make_room(&mut self) {
-        while self.flows.len() >= self.options.limits.connections {
-            let Some(flow) = self.victim().and_then(|handle| self.flows.remove(handle)) else { return };
-            self.evicted += 1;
-            if flow.conn.established.is_none() && flow.conn.syn_ack.is_none() && flow.rsts.is_empty() {
-                // In a flood each would be a session that says nothing: they are counted.
-                self.unanswered += 1;
-                self.held = self.held.saturating_sub(flow.conn.held());
-                self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
-            } else {
-                self.report(flow, false);
-            }
-        }
-    }
-
-    fn victim(&mut self) -> Option<Handle> {
-        while let Some((_, handle)) = self.half_open.pop_front() {
-            if self.flows.held(handle).is_some_and(|flow| flow.conn.established.is_none()) {
-                return Some(handle);
-            }
-        }
-        while let Some((_, handle)) = self.dying.pop_front() {
-            if self.flows.held(handle).is_some() {
-                return Some(handle);
-            }
-        }
-        self.longest_idle()
-    }
-
-    /// The longest idle of a sample: a full search for every new connection would make a flood expensive.
-    fn longest_idle(&self) -> Option<Handle> {
-        let places = self.flows.places();
-        let start = (self.evicted as usize).wrapping_mul(64) % places.max(1);
-        let sample = (start..places).chain(0..start).take(64).filter_map(|place| u32::try_from(place).ok());
-        let idle = sample.filter_map(|place| Some((place, self.flows.get(place)?.conn.last.time))).min_by_key(|(_, last)| *last);
-        idle.map(|(place, _)| self.flows.handle(place))
-    }
-
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {
         self.totals.icmp_errors += 1;
         let place = match self.flows.find(&error.key, u32::MAX) {
             Some(place) => place,
             None => match self.streams.late(&error.key, error.way, None) {
-                Some(connection) => return Some(Belongs { connection, late: true }),
+                Some(connection) => return Some(Belongs { connection, late: true, up: false }),
                 // Too short a quote makes no connection for Wireshark either.
                 None if error.flags.is_none() => return None,
                 None => self.open(error.key, error.at),
@@ -489,7 +474,7 @@ impl Analyzer {
         };
         let flow = self.flows.get_mut(place)?;
         flow.push_icmp(error);
-        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false })
+        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false, up: false })
     }
 
     fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {

@@ -16,13 +16,12 @@ use std::thread;
 use std::time::Duration;
 
 use common::format::reader;
-use common::packet::{Ip, Item, Sum, parse};
+use common::packet::{Item, Sum, parse};
 use common::{Owned, Random, report};
 use whohungup::analyze::{Analyzer, Finished, Options, Totals};
-use whohungup::base::Limits;
 use whohungup::capture::{CaptureError, CaptureFile};
 use whohungup::diagnose::Beside;
-use whohungup::session::{Ending, Phase};
+use whohungup::session::Ending;
 
 /// The longest that any one case may take, on any machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -431,46 +430,6 @@ fn times_that_cannot_be() {
             }
         }
     });
-}
-
-/// SYNs that nobody answers, far more than connections can be followed, in the midst of a session.
-#[test]
-fn a_flood_of_syns_costs_no_session_that_is_going_on() {
-    /// Connections followed, and SYNs between one packet of the session and the next: until it is established it is one of them.
-    const ROOM: usize = 100;
-    const BETWEEN: u32 = 30;
-    let frames = common::load(&common::directory().join("clean-close--near-miss.pcapng")).frames;
-    let alone = common::sessions(&frames).0;
-    let Item::Tcp(syn) = parse(&frames[0]) else { panic!("it begins with a SYN") };
-    let mut analyzer = Analyzer::new(Options { limits: Limits { connections: ROOM, ..Limits::default() }, ..Options::default() });
-    let mut number = 0;
-    let mut push = |frame: &Owned| {
-        number += 1;
-        common::push(&mut analyzer, frame, number);
-    };
-    for (place, frame) in frames.iter().enumerate() {
-        push(frame);
-        for more in 0..BETWEEN {
-            let mut syn = syn.clone();
-            let attacker = place as u32 * BETWEEN + more;
-            syn.tcp.source_port = 1_024 + (attacker % 60_000) as u16;
-            syn.tcp.sequence_number = attacker;
-            let Ip::V4(ip) = &mut syn.ip else { panic!("it is IPv4") };
-            ip.source = [100, 64, (attacker / 60_000) as u8, 1];
-            let mut flood = syn.frame();
-            flood.time = frame.time;
-            push(&flood);
-        }
-    }
-    analyzer.finish();
-    let sessions = common::settled(&mut analyzer);
-    let (live, flood): (Vec<_>, Vec<_>) = sessions.iter().partition(|finished| finished.session.phase > Phase::Connecting);
-    assert_eq!(live.iter().map(|f| f.verdict.cause).collect::<Vec<_>>(), alone.iter().map(|f| f.verdict.cause).collect::<Vec<_>>());
-    assert!(flood.len() <= ROOM, "{} attempts are sessions", flood.len());
-    let attempts = frames.len() as u64 * u64::from(BETWEEN);
-    let left_out = analyzer.totals().limits_reached.iter().map(|(_, times)| times).sum::<u64>();
-    assert_eq!(flood.len() as u64 + left_out, attempts, "each is told or counted");
-    assert_eq!(analyzer.totals().tcp_connections, attempts + alone.len() as u64);
 }
 
 #[test]

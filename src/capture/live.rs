@@ -5,6 +5,8 @@ mod error;
 #[cfg(target_os = "linux")]
 mod route;
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -151,15 +153,31 @@ impl LiveCapture {
         }
     }
 
+    /// The time now, as frames are stamped.
+    pub fn now(&mut self) -> Time {
+        Time::from_nanos(self.clock.now(Clocks::read()))
+    }
+
     /// The time up to which all frames have been handed out, if none waits.
     pub fn settled(&mut self) -> Time {
-        let now = self.clock.now(Clocks::read());
-        Time::from_nanos(now).plus(Span::from_nanos(-SETTLED.nanos()))
+        self.now().plus(Span::from_nanos(-SETTLED.nanos()))
     }
 
     /// How long ago `time` was.
     pub fn age(&mut self, time: Time) -> Span {
-        Time::from_nanos(self.clock.now(Clocks::read())).since(time)
+        self.now().since(time)
+    }
+
+    /// Leaves what still waits. How many frames that are, of those captured until `until`.
+    pub fn leave(&mut self, until: Time) -> u64 {
+        let (before, mut left) = (self.frames, 0);
+        while let Ok(Some(frame)) = self.next_frame()
+            && frame.at.time <= until
+        {
+            left += 1;
+        }
+        self.frames = before;
+        left
     }
 
     /// How far the system's clock was set since the last call, if it was. Frames go on being stamped as if it had not been.
@@ -189,6 +207,17 @@ fn outgoing(frame: &[u8], own: [u8; 6]) -> Option<bool> {
         return Some(true);
     }
     (*to == own).then_some(false)
+}
+
+/// The addresses of this host. They may change.
+pub fn own_addresses() -> HashSet<IpAddr> {
+    let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return HashSet::new() };
+    let ips = addresses.filter_map(|address| {
+        let address = address.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    });
+    ips.collect()
 }
 
 /// An interface as the kernel describes it.

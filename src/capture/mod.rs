@@ -32,6 +32,6 @@ pub use input::Compression;
 #[cfg(feature = "live")]
 pub use interfaces::{Device, DevicesError, devices};
 #[cfg(all(feature = "live", unix))]
-pub use live::{ANY, LiveCapture, LiveError, LiveOptions};
+pub use live::{ANY, LiveCapture, LiveError, LiveOptions, own_addresses};
 pub use order::{Part, reading_order};
 pub use write::{CaptureWriter, InterfaceId, NewInterface, NewPacket};

@@ -192,6 +192,8 @@ pub(crate) struct LiveArgs {
     #[arg(long)]
     pub(crate) no_sandbox: bool,
     #[command(flatten)]
+    pub(crate) keys: Keys,
+    #[command(flatten)]
     pub(crate) parties: Parties,
     #[command(flatten)]
     pub(crate) looks: Looks,

@@ -93,7 +93,8 @@ impl Feed {
         let live = parts.iter().any(|part| is_stdin(part));
         let mut analyzer = Analyzer::new(Options { limits, tls_ports: selectors.parties.tls_port.clone(), ..Options::default() });
         let mut problems = Vec::new();
-        let keylogs = KeyLogs::open(&keys.keylog, live, analyzer.secrets(), &mut problems);
+        let mut keylogs = KeyLogs::open(&keys.keylog, live, &mut problems);
+        keylogs.begin(true, analyzer.secrets(), &mut problems);
         let mut feed = Feed {
             parts,
             context,

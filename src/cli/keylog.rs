@@ -1,7 +1,7 @@
 //! `--keylog`: key logs beside a capture and inside it, read while they grow; what is said of them at the end.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ const FIRST_WORDS: Duration = Duration::from_secs(10);
 const EVERY: u32 = 1_024;
 /// Bytes read of a key log at once.
 const CHUNK: usize = 64 * 1024;
+/// Chunks read in one go of a key log that may go on for ever while packets come.
+const AT_ONCE: usize = 16;
 
 /// The key logs of a run.
 pub(crate) struct KeyLogs {
@@ -30,6 +32,8 @@ pub(crate) struct KeyLogs {
     inside: KeyLog,
     taken: usize,
     looked: Option<Instant>,
+    /// What was there at the beginning has been read.
+    begun: bool,
     /// Packets are still coming: they and the key log's lines come together.
     live: bool,
     frames: u32,
@@ -46,20 +50,25 @@ struct Grown {
 }
 
 impl KeyLogs {
-    /// Opens `paths` and reads what is there into `secrets`. Trouble with one of them goes to `problems`. `live`: packets, too, are still
-    /// coming.
-    pub(crate) fn open(paths: &[PathBuf], live: bool, secrets: &mut Secrets, problems: &mut Vec<String>) -> KeyLogs {
-        let mut logs = KeyLogs { files: Vec::new(), inside: KeyLog::new(), taken: 0, looked: None, live, frames: 0 };
+    /// Opens `paths`, to be read from later: then the right to open them may be gone. Trouble with one of them goes to `problems`. `live`:
+    /// packets, too, are still coming.
+    pub(crate) fn open(paths: &[PathBuf], live: bool, problems: &mut Vec<String>) -> KeyLogs {
+        let mut logs = KeyLogs { files: Vec::new(), inside: KeyLog::new(), taken: 0, looked: None, begun: false, live, frames: 0 };
         for path in paths {
-            match Grown::open(path) {
+            match Grown::open(path, live) {
                 Ok(log) => logs.files.push(log),
                 Err(problem) => problems.push(format!("{}: {problem}", shown(path))),
             }
         }
-        let pipe = logs.files.iter().any(|file| file.pipe);
-        secrets.set_growing(pipe || (live && !logs.files.is_empty()));
-        logs.read(true, secrets, problems);
         logs
+    }
+
+    /// Reads what is there into `secrets`. If `patient`, the first words of a pipe are waited for.
+    pub(crate) fn begin(&mut self, patient: bool, secrets: &mut Secrets, problems: &mut Vec<String>) {
+        let pipe = self.files.iter().any(|file| file.pipe);
+        secrets.set_growing(pipe || (self.live && !self.files.is_empty()));
+        self.read(patient, secrets, problems);
+        self.begun = true;
     }
 
     /// Takes in the key log lines that a capture file holds, as far as it was read.
@@ -112,7 +121,9 @@ impl KeyLogs {
     fn read(&mut self, patient: bool, secrets: &mut Secrets, problems: &mut Vec<String>) {
         for file in &mut self.files {
             let before = file.log.counts().lines;
-            if let Err(error) = file.read(patient, secrets) {
+            // What may go on for ever must not hold up packets.
+            let most = if self.live && (file.pipe || self.begun) { AT_ONCE } else { usize::MAX };
+            if let Err(error) = file.read(patient, most, secrets) {
                 problems.push(format!("{}: cannot read the key log: {error}", file.name));
                 file.source = None;
             }
@@ -178,8 +189,12 @@ impl KeyLogs {
 }
 
 impl Grown {
-    fn open(path: &Path) -> Result<Grown, String> {
-        let source = without_waiting(path).map_err(|error| format!("cannot open the key log: {}", said(&error)))?;
+    fn open(path: &Path, live: bool) -> Result<Grown, String> {
+        let source = without_waiting(path).map_err(|error| {
+            // It is not looked for again.
+            let hint = if live && error.kind() == ErrorKind::NotFound { "; create it empty before: it is read while it grows" } else { "" };
+            format!("cannot open the key log: {}{hint}", said(&error))
+        })?;
         let metadata = source.metadata().map_err(|error| format!("cannot open the key log: {error}"))?;
         if metadata.is_dir() {
             return Err("a directory, not a key log".to_owned());
@@ -191,13 +206,19 @@ impl Grown {
         Ok(Grown { name: shown(path), source: Some(source), log: KeyLog::new(), pipe, half: false })
     }
 
-    /// Reads what is there. If `patient`, the first words of a pipe are waited for: later, packets wait for nobody.
+    /// Reads what is there, at most so many chunks. If `patient`, the first words of a pipe are waited for: later, packets wait for nobody.
     #[expect(clippy::disallowed_methods, reason = "how long a pipe is waited for is not the capture's time")]
-    fn read(&mut self, patient: bool, secrets: &mut Secrets) -> std::io::Result<()> {
+    fn read(&mut self, patient: bool, most: usize, secrets: &mut Secrets) -> std::io::Result<()> {
         let Some(source) = &mut self.source else { return Ok(()) };
+        if !self.pipe && source.stream_position()? > source.metadata()?.len() {
+            // It was emptied, to be written anew.
+            self.log.feed(b"\n", secrets);
+            source.rewind()?;
+        }
         let mut chunk = Zeroizing::new(vec![0; CHUNK]);
         let mut since = Instant::now();
-        loop {
+        let mut taken = 0;
+        while taken < most {
             let silent = self.log.counts().lines == 0;
             let patience = match source.read(&mut chunk) {
                 Ok(0) => {
@@ -210,6 +231,7 @@ impl Grown {
                 Ok(n) => {
                     self.log.feed(chunk.get(..n).unwrap_or_default(), secrets);
                     since = Instant::now();
+                    taken += 1;
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -227,6 +249,7 @@ impl Grown {
             }
             std::thread::sleep(PAUSE);
         }
+        Ok(())
     }
 }
 
@@ -275,6 +298,12 @@ mod tests {
     const LINE: &str = "CLIENT_RANDOM a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0 \
         010203040506070801020304050607080102030405060708010203040506070801020304050607080102030405060708\n";
 
+    fn open(paths: &[PathBuf], live: bool, secrets: &mut Secrets, problems: &mut Vec<String>) -> KeyLogs {
+        let mut logs = KeyLogs::open(paths, live, problems);
+        logs.begin(!live, secrets, problems);
+        logs
+    }
+
     fn random() -> [u8; 32] {
         std::array::from_fn(|i| 0xa1 + i as u8)
     }
@@ -285,7 +314,7 @@ mod tests {
         let (first, rest) = LINE.split_at(80);
         file.write_all(first.as_bytes()).unwrap();
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-        let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+        let mut logs = open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
         assert!(secrets.is_empty() && !secrets.may_grow(), "half a line");
         file.write_all(rest.as_bytes()).unwrap();
         for _ in 0..EVERY {
@@ -304,7 +333,7 @@ mod tests {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(text.as_bytes()).unwrap();
             let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-            let mut logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+            let mut logs = open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
             logs.end(&mut secrets, &mut problems);
             assert_eq!(secrets.has(&random()), whole);
             let notes = logs.notes(&Totals::default(), &secrets).join("\n");
@@ -314,12 +343,48 @@ mod tests {
     }
 
     #[test]
+    fn a_key_log_that_is_emptied_is_read_from_its_beginning() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "# written long ago\n".repeat(100)).unwrap();
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
+        let mut logs = open(&[file.path().to_owned()], true, &mut secrets, &mut problems);
+        std::fs::write(file.path(), LINE).unwrap();
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(secrets.has(&random()));
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+    fn while_packets_come_a_pipe_neither_waits_nor_goes_on_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
+        let mut logs = open(std::slice::from_ref(&path), true, &mut secrets, &mut problems);
+        let begun = Instant::now();
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(begun.elapsed() < SILENCE, "it waited");
+        let writer = std::thread::spawn(move || {
+            let mut pipe = OpenOptions::new().write(true).open(&path).unwrap();
+            let line = [&[b'x'; 4_095][..], b"\n"].concat();
+            while pipe.write_all(&line).is_ok() {}
+        });
+        std::thread::sleep(PAUSE);
+        logs.read_all(&mut secrets, &mut problems);
+        assert!(logs.files[0].log.counts().garbage > 0, "it was read");
+        drop(logs);
+        writer.join().unwrap();
+    }
+
+    #[test]
     fn what_is_no_key_log_is_told() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"%PDF-1.7\nnothing\n").unwrap();
         let missing = file.path().with_extension("missing");
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-        let mut logs = KeyLogs::open(&[file.path().to_owned(), missing, std::env::temp_dir()], false, &mut secrets, &mut problems);
+        let mut logs = open(&[file.path().to_owned(), missing, std::env::temp_dir()], false, &mut secrets, &mut problems);
         logs.end(&mut secrets, &mut problems);
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems[0].ends_with("cannot open the key log: no such file"), "{problems:?}");
@@ -333,7 +398,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(LINE.as_bytes()).unwrap();
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-        let logs = KeyLogs::open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
+        let logs = open(&[file.path().to_owned()], false, &mut secrets, &mut problems);
         let notes = |keyed, decrypted| logs.notes(&Totals { sessions: 4, keyed, decrypted, ..Totals::default() }, &secrets).join("\n");
         assert!(notes(0, 0).contains("secrets of 1 session, none of them in this capture"), "{}", notes(0, 0));
         assert!(notes(2, 2).ends_with("fits 2 of 4 TLS sessions"), "{}", notes(2, 2));
@@ -343,7 +408,7 @@ mod tests {
     #[test]
     fn lines_in_a_capture_are_taken_once_and_anew_in_the_next_file() {
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-        let mut logs = KeyLogs::open(&[], false, &mut secrets, &mut problems);
+        let mut logs = open(&[], false, &mut secrets, &mut problems);
         logs.take(b"# nothing\n", &mut secrets);
         assert!(secrets.is_empty());
         let both = format!("# nothing\n{LINE}");
@@ -362,7 +427,7 @@ mod tests {
         let path = dir.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let (mut secrets, mut problems) = (Secrets::new(&Limits::default()), Vec::new());
-        let mut logs = KeyLogs::open(std::slice::from_ref(&path), false, &mut secrets, &mut problems);
+        let mut logs = open(std::slice::from_ref(&path), false, &mut secrets, &mut problems);
         assert!(secrets.may_grow() && secrets.is_empty());
         let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
         writer.write_all(LINE.as_bytes()).unwrap();
@@ -383,14 +448,14 @@ mod tests {
             writer.write_all(LINE.as_bytes()).unwrap();
             writer
         });
-        drop(KeyLogs::open(std::slice::from_ref(&path), false, &mut secrets, &mut problems));
+        drop(open(std::slice::from_ref(&path), false, &mut secrets, &mut problems));
         assert!(secrets.has(&random()), "as long as ssh takes to connect");
         drop(slow.join().unwrap());
 
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let mut logs = KeyLogs::open(std::slice::from_ref(&path), true, &mut secrets, &mut problems);
+        let mut logs = open(std::slice::from_ref(&path), true, &mut secrets, &mut problems);
         let before = Instant::now();
         logs.read_all(&mut secrets, &mut problems);
         assert!(before.elapsed() < SILENCE / 2);

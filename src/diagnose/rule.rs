@@ -58,6 +58,8 @@ pub struct Context {
     pub tls_port: bool,
     /// It is one by its number: nothing else is spoken there.
     pub tls_only_port: bool,
+    /// Whether the server's address is one of the host captured on, where those are known.
+    pub server_here: Option<bool>,
     /// What other connections tell of the session.
     pub beside: Beside,
 }

@@ -13,6 +13,7 @@ use crate::analyze::{Analyzer, Belongs, Finished, Options};
 use crate::base::{Endpoint, Frame, Span, Time};
 use crate::report::time::Stamp;
 use crate::report::{Context, end_of, sni};
+use crate::tls::Secrets;
 
 /// Files written of one server and cause within [`WINDOW`]: more of the same prove no more.
 const ALIKE: u32 = 10;
@@ -108,12 +109,12 @@ impl Keeper {
         self.ring.remove(connection);
     }
 
-    /// A session has ended: its packets go, into a file if it is flagged. The file.
+    /// A session has ended: its packets go, into a file if it is flagged. The file. `keys`: what it was decrypted with.
     ///
     /// # Errors
     ///
     /// The disk does not take it.
-    pub fn finished(&mut self, finished: &Finished, options: &Options, context: &Context) -> io::Result<Option<PathBuf>> {
+    pub fn finished(&mut self, finished: &Finished, options: &Options, keys: &Secrets, context: &Context) -> io::Result<Option<PathBuf>> {
         let connection = finished.session.connection;
         if !finished.verdict.flagged() {
             self.ring.remove(connection);
@@ -124,7 +125,7 @@ impl Keeper {
             self.not_kept += 1;
             return Ok(None);
         }
-        let file = self.write(finished, options, context);
+        let file = self.write(finished, options, keys, context);
         if !matches!(file, Ok(Some(_))) {
             self.not_kept += 1;
         }
@@ -148,7 +149,7 @@ impl Keeper {
         true
     }
 
-    fn write(&mut self, finished: &Finished, options: &Options, context: &Context) -> io::Result<Option<PathBuf>> {
+    fn write(&mut self, finished: &Finished, options: &Options, keys: &Secrets, context: &Context) -> io::Result<Option<PathBuf>> {
         let mut spool = Spool::new(&self.folder, 1, u64::MAX, &Stop::default())?;
         let skipped = self.ring.hand_out(finished.session.connection, |frame| spool.add(0, frame, Mark { late: false, joined: false }))?;
         let Some(skipped) = skipped else { return Ok(None) };
@@ -164,7 +165,7 @@ impl Keeper {
             interfaces: &[],
             context,
             secrets: &[],
-            keys: None,
+            keys: (!keys.is_empty()).then_some(keys),
             about: &about,
         };
         let mut case = source.case(&Treatment::default(), tempfile::tempfile_in(&self.folder)?)?;

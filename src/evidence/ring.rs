@@ -14,6 +14,8 @@ const TAIL: usize = 64 * 1024;
 /// What a connection takes beside its packets, and a packet beside its bytes.
 const CONNECTION: usize = 256;
 const PACKET: usize = 16;
+/// For so many bytes of memory one of the newest connections is spared: in a flood, too, there must be time to come up.
+const NEWEST: usize = 1_024;
 /// Connections looked at to find the one that goes.
 const SAMPLE: usize = 64;
 
@@ -26,9 +28,11 @@ pub struct Ring {
     places: Vec<Option<Kept>>,
     free: Vec<usize>,
     index: HashMap<u32, usize, RandomState>,
+    /// The connections as they began: the first to go, unless they carried data.
+    begun: VecDeque<u32>,
     /// Where the next look for one that goes begins.
     hand: usize,
-    /// Connections that went for lack of memory.
+    /// Connections with data that went for lack of memory.
     gone: u64,
     decoder: Decoder,
     scratch: Vec<u8>,
@@ -59,6 +63,7 @@ impl Ring {
             places: Vec::new(),
             free: Vec::new(),
             index: HashMap::default(),
+            begun: VecDeque::new(),
             hand: 0,
             gone: 0,
             decoder: Decoder::new(),
@@ -66,7 +71,7 @@ impl Ring {
         }
     }
 
-    /// Connections that had to go for lack of memory, of which nothing can be kept any more.
+    /// Connections that carried data and had to go for lack of memory: nothing of them can be kept any more.
     pub fn gone(&self) -> u64 {
         self.gone
     }
@@ -83,8 +88,8 @@ impl Ring {
         self.held = (self.held + kept.held()).saturating_sub(before);
         while self.held > self.most {
             let Some(victim) = self.victim() else { return };
-            self.remove(victim);
-            self.gone += 1;
+            let data = self.take(victim).is_some_and(|kept| kept.data);
+            self.gone += u64::from(data);
         }
     }
 
@@ -108,16 +113,28 @@ impl Ring {
         }
         self.index.insert(connection, place);
         self.held += CONNECTION;
+        self.begun.push_back(connection);
+        if self.begun.len() > 2 * self.index.len() + SAMPLE {
+            let (index, places) = (&self.index, &self.places);
+            self.begun.retain(|connection| is_without_data(index, places, *connection));
+        }
         place
     }
 
-    /// The one to go: of a few, one that carried no data, or else the one that has been silent for longest.
+    /// The one to go: the oldest that carried no data, if it has had time to, or else, of a few, the one that has been silent for longest.
     fn victim(&mut self) -> Option<u32> {
+        while self.begun.len() > self.most / NEWEST
+            && let Some(oldest) = self.begun.pop_front()
+        {
+            if is_without_data(&self.index, &self.places, oldest) {
+                return Some(oldest);
+            }
+        }
         let places = self.places.len();
         let start = self.hand % places.max(1);
         self.hand = self.hand.wrapping_add(SAMPLE);
         let all = (start..places).chain(0..start).filter_map(|place| self.places.get(place)?.as_ref());
-        all.take(SAMPLE).min_by_key(|kept| (kept.data, kept.last)).map(|kept| kept.connection)
+        all.take(SAMPLE).min_by_key(|kept| kept.last).map(|kept| kept.connection)
     }
 
     /// Lets a connection go.
@@ -147,6 +164,12 @@ impl Ring {
         }
         Ok(Some(kept.skipped))
     }
+}
+
+/// Whether a connection is held and carried no data.
+fn is_without_data(index: &HashMap<u32, usize, RandomState>, places: &[Option<Kept>], connection: u32) -> bool {
+    let kept = index.get(&connection).and_then(|place| places.get(*place)?.as_ref());
+    kept.is_some_and(|kept| !kept.data)
 }
 
 impl Kept {
@@ -232,8 +255,23 @@ mod tests {
             push(&mut ring, connection, connection, &segment(2_000, 2, 0));
         }
         assert!(ring.held <= 256 * 1024 && ring.places.len() < 2_000, "{} {}", ring.held, ring.places.len());
-        assert!(ring.gone() > 90_000);
+        assert_eq!(ring.gone(), 0, "nothing is lost with them");
+        assert!(ring.begun.len() < 5_000, "{}", ring.begun.len());
         let left = (0..50).filter(|connection| numbers(&mut ring, *connection).1.is_some()).count();
         assert_eq!(left, 50);
+    }
+
+    #[test]
+    fn a_new_connection_finds_room_among_those_with_data() {
+        let mut ring = Ring::new(256 * 1024);
+        for connection in 0..2_000 {
+            push(&mut ring, connection, connection, &segment(1_000, 0x18, 100));
+        }
+        for turn in 0..50 {
+            push(&mut ring, 5_000, 2_000 + 2 * turn, &segment(1_000, 2, 0));
+            push(&mut ring, 6_000 + turn, 2_001 + 2 * turn, &segment(1_000, 0x18, 100));
+        }
+        assert_eq!(numbers(&mut ring, 5_000).0.len(), 50);
+        assert!(ring.gone() > 500, "those silent for longest went");
     }
 }

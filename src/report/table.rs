@@ -333,7 +333,7 @@ pub(crate) fn facts(overview: &Overview<'_>) -> Vec<(&'static str, String)> {
     }
     if !totals.limits_reached.is_empty() {
         let limits: Vec<String> = totals.limits_reached.iter().map(|(name, times)| format!("{name} ({})", grouped(*times))).collect();
-        facts.push(("limits", format!("reached, so some sessions were read in part: {}", limits.join(" · "))));
+        facts.push(("limits", format!("reached, so some connections were read in part or only counted: {}", limits.join(" · "))));
     }
     if overview.left_out > 0 {
         facts.push(("left out", format!("{}; --format ndjson lists all", count(overview.left_out, "session", "sessions"))));

@@ -184,6 +184,21 @@ impl Flow {
         }
     }
 
+    /// It has not come up, and may still.
+    pub fn is_half_open(&self) -> bool {
+        self.conn.established.is_none() && !self.dying
+    }
+
+    /// Nothing has been seen of it but a SYN, and perhaps the answer to it.
+    pub fn is_bare_attempt(&self) -> bool {
+        self.conn.established.is_none() && self.conn.syn.is_some() && self.rsts.is_empty() && !self.closing && self.seldom.is_none()
+    }
+
+    /// Its SYN was sent more than once.
+    pub fn is_repeated_attempt(&self) -> bool {
+        self.conn.syn.is_some_and(|(_, _, times)| times > 1)
+    }
+
     /// Both sides have closed, or one has reset it and nobody went on.
     #[inline]
     pub fn is_over(&self) -> bool {

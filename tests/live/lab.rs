@@ -100,11 +100,15 @@ impl Lab {
         command
     }
 
-    fn peer(&self, host: &str, arguments: &[&str]) -> Child {
+    fn peer_command(&self, host: &str, arguments: &[&str]) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/peer.py");
         let mut command = self.on(host, "python3");
         command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().unwrap()
+        command
+    }
+
+    fn peer(&self, host: &str, arguments: &[&str]) -> Child {
+        self.peer_command(host, arguments).spawn().unwrap()
     }
 
     /// Starts a server on host `b` that ends its sessions by `mode`.
@@ -117,15 +121,48 @@ impl Lab {
         self.peers.lock().unwrap().push(server);
     }
 
+    /// Starts OpenSSL's own server on host `b`, with these arguments.
+    pub fn serve_openssl(&self, arguments: &[&str]) {
+        let pem = self.path("pem");
+        let mut command = self.on("b", "openssl");
+        command.args(["s_server", "-accept", "443", "-www", "-cert"]).arg(&pem).arg("-key").arg(&pem).args(arguments);
+        let mut server = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let out = gather(server.stdout.take().unwrap());
+        self.peers.lock().unwrap().push(server);
+        wait_until("OpenSSL's server", || out.lock().unwrap().contains("ACCEPT"));
+    }
+
     /// A client on host `a` asks so many times, and ends by `mode`.
     pub fn ask(&self, mode: &str, times: u32) {
-        let status = self.peer("a", &["client", mode, SERVER, "443", &times.to_string()]).wait().unwrap();
-        assert!(status.success());
+        self.ask_with(mode, times, &[]);
+    }
+
+    /// The same, with more in its environment.
+    pub fn ask_with(&self, mode: &str, times: u32, environment: &[(&str, &str)]) {
+        let mut command = self.peer_command("a", &["client", mode, SERVER, "443", &times.to_string()]);
+        assert!(command.envs(environment.iter().copied()).status().unwrap().success());
+    }
+
+    /// Host `b` sends the frames of one of the project's captures, with these VLAN tags.
+    pub fn send(&self, capture: &str, tags: &[&str]) {
+        let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(capture);
+        let arguments = [&["send", capture.to_str().unwrap(), "vb"], tags].concat();
+        assert!(self.peer("b", &arguments).wait().unwrap().success());
+    }
+
+    /// Host `a` sends the server so many SYNs, each from an address that is nobody's.
+    pub fn flood(&self, times: u32) {
+        assert!(self.peer("a", &["flood", SERVER, "443", &times.to_string()]).wait().unwrap().success());
     }
 
     /// A client on host `a` connects and stays, until [`Staying`] is told to ask.
     pub fn stay(&self) -> Staying {
-        let mut client = self.peer("a", &["client", "stay", SERVER, "443", "1"]);
+        self.stay_at(SERVER)
+    }
+
+    /// The same, with the server at one of its other addresses.
+    pub fn stay_at(&self, address: &str) -> Staying {
+        let mut client = self.peer("a", &["client", "stay", address, "443", "1"]);
         let mut line = String::new();
         BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "established");

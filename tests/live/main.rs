@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "it stands outside the program")]
 
+mod ending;
+mod keys;
 mod lab;
+mod links;
+mod losses;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -9,6 +9,7 @@ use crate::cli::args::LiveArgs;
 use crate::evidence::{Bounds, Keeper};
 use crate::report::Context;
 use crate::report::text::count;
+use crate::tls::Secrets;
 
 /// Keeps evidence, and says when it cannot.
 pub(super) struct Evidence {
@@ -48,12 +49,12 @@ impl Evidence {
     }
 
     /// A session has ended; `wanted`: it was asked for. What is to be said about its evidence.
-    pub(super) fn finished(&mut self, finished: &Finished, wanted: bool, options: &Options) -> Option<String> {
+    pub(super) fn finished(&mut self, finished: &Finished, wanted: bool, options: &Options, keys: &Secrets) -> Option<String> {
         if !wanted {
             self.keeper.forget(finished.session.connection);
             return None;
         }
-        match self.keeper.finished(finished, options, &self.context) {
+        match self.keeper.finished(finished, options, keys, &self.context) {
             Ok(file) => {
                 self.kept += u64::from(file.is_some());
                 (file.is_some() && std::mem::take(&mut self.failing)).then(|| format!("keeping evidence in {} again", self.folder))

@@ -1,6 +1,12 @@
 //! Names of local processes, on systems without Linux' tables: there are none.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::line;
+use crate::analyze::Belongs;
 use crate::base::Frame;
 use crate::session::Session;
 
@@ -21,11 +27,11 @@ impl Processes {
         Processes
     }
 
-    pub(super) fn look_around(&mut self) {}
+    pub(super) fn set_own(&mut self, _: &Arc<HashSet<IpAddr>>) {}
 
-    pub(super) fn push(&mut self, _: u32, _: &Frame<'_>) {}
+    pub(super) fn push(&mut self, _: Belongs, _: &Frame<'_>) {}
 
-    pub(super) fn exchange(&mut self) {}
+    pub(super) fn exchange(&mut self, _: Instant) {}
 
     pub(super) fn of(&self, _: &Session) -> Option<line::Processes> {
         None

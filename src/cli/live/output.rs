@@ -72,24 +72,26 @@ impl Output {
         process: Option<&Processes>,
         console: &mut Console<'_>,
     ) -> io::Result<()> {
-        self.line("", session, verdict, process, console)?;
-        self.object(|buffer, output| json::live_session(buffer, &output.context, session, verdict, process), console)
+        // The log takes it also when nobody reads the line any more.
+        let line = self.line("", session, verdict, process, console);
+        self.object(|buffer, output| json::live_session(buffer, &output.context, session, verdict, process), console).and(line)
     }
 
     /// Later packets changed what was said of a session.
     pub(super) fn revision(&mut self, revision: &Revision, process: Option<&Processes>, console: &mut Console<'_>) -> io::Result<()> {
-        self.line("revised: ", &revision.session, &revision.verdict, process, console)?;
-        self.object(|buffer, output| json::revision(buffer, &output.context, revision), console)
+        let line = self.line("revised: ", &revision.session, &revision.verdict, process, console);
+        self.object(|buffer, output| json::revision(buffer, &output.context, revision), console).and(line)
     }
 
     /// Several sessions show something together.
     pub(super) fn pattern(&mut self, pattern: &Pattern, console: &mut Console<'_>) -> io::Result<()> {
-        if self.printed == Printed::Lines {
+        let line = if self.printed == Printed::Lines {
             let (lead, text) = table::pattern_told(pattern);
-            writeln!(console.out, "pattern: {lead}: {text}")?;
-            console.out.flush()?;
-        }
-        self.object(|buffer, output| json::pattern(buffer, &output.context, pattern), console)
+            writeln!(console.out, "pattern: {lead}: {text}").and_then(|()| console.out.flush())
+        } else {
+            Ok(())
+        };
+        self.object(|buffer, output| json::pattern(buffer, &output.context, pattern), console).and(line)
     }
 
     fn line(
@@ -116,6 +118,7 @@ impl Output {
         problems: &[String],
         console: &mut Console<'_>,
     ) -> io::Result<()> {
+        let mut printed = Ok(());
         if self.printed == Printed::Lines {
             let overview = Overview {
                 context: &self.context,
@@ -128,11 +131,10 @@ impl Output {
                 selection: args.parties.any(),
                 show: "",
             };
-            writeln!(console.out)?;
-            console.out.write_all(table::table(&overview, console.columns, self.paint).as_bytes())?;
-            console.out.flush()?;
+            let table = table::table(&overview, console.columns, self.paint);
+            printed = writeln!(console.out).and_then(|()| console.out.write_all(table.as_bytes())).and_then(|()| console.out.flush());
         }
-        self.object(|buffer, _| json::summary(buffer, tally, totals, problems), console)
+        self.object(|buffer, _| json::summary(buffer, tally, totals, problems), console).and(printed)
     }
 
     /// Writes an object where objects go.

@@ -7,9 +7,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
 
 use super::sockets::holders;
+use crate::analyze::Belongs;
 use crate::base::{Endpoint, Frame, PerSide, Side};
 use crate::decode::{Decoded, Decoder};
 use crate::report::Process;
@@ -17,6 +20,8 @@ use crate::session::Session;
 
 /// Questions asked at once, and waiting to be: what a pipe takes without anybody reading.
 const QUESTIONS: usize = 256;
+/// The helper rests so many times as long as it took to answer: on a host with many connections it must not take a processor for itself.
+const REST: u32 = 4;
 /// Connections whose processes are remembered.
 const KNOWN: usize = 65_536;
 /// The command that runs the helper.
@@ -24,6 +29,9 @@ const COMMAND: &str = "process-names";
 
 /// A local end of a connection: its number, and the end's own address and its peer's.
 type Question = (u32, SocketAddr, SocketAddr);
+
+/// The answers to the questions asked at once, in their order, and when they came.
+type Answers = (Vec<Option<Process>>, Instant);
 
 /// The helper process.
 pub(super) struct Helper {
@@ -37,14 +45,17 @@ pub(super) struct Processes {
     child: Child,
     /// Closed, it ends the helper.
     questions: Option<ChildStdin>,
-    answers: Receiver<Vec<Option<Process>>>,
+    answers: Receiver<Answers>,
     /// This host's addresses.
-    local: HashSet<IpAddr>,
+    local: Arc<HashSet<IpAddr>>,
     decoder: Decoder,
     /// The first connection not seen yet.
     next: u32,
     waiting: Vec<Question>,
     asked: Vec<Question>,
+    /// When they were asked, and until when the helper rests.
+    asked_at: Option<Instant>,
+    rest_until: Option<Instant>,
     known: HashMap<(u32, SocketAddr), Process>,
     order: VecDeque<(u32, SocketAddr)>,
 }
@@ -68,51 +79,49 @@ impl Helper {
 impl Processes {
     /// Begins to ask. This starts a thread, which has the rights that this process has left.
     pub(super) fn of_helper(helper: Helper) -> Processes {
-        let mut processes = Processes {
+        Processes {
             child: helper.child,
             questions: Some(helper.questions),
             answers: gather(helper.answers),
-            local: HashSet::new(),
+            local: Arc::default(),
             decoder: Decoder::new(),
             next: 0,
             waiting: Vec::new(),
             asked: Vec::new(),
+            asked_at: None,
+            rest_until: None,
             known: HashMap::new(),
             order: VecDeque::new(),
-        };
-        processes.look_around();
-        processes
+        }
     }
 
-    /// Finds out which addresses are this host's: they may change.
-    pub(super) fn look_around(&mut self) {
-        let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return };
-        let ips = addresses.filter_map(|address| {
-            let address = address.address?;
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-        });
-        self.local = ips.collect();
+    /// This host's addresses are these now.
+    pub(super) fn set_own(&mut self, own: &Arc<HashSet<IpAddr>>) {
+        self.local = Arc::clone(own);
     }
 
-    /// Takes a frame of `connection`: the first one's ends are asked about.
-    pub(super) fn push(&mut self, connection: u32, frame: &Frame<'_>) {
-        if connection < self.next {
+    /// Takes a frame. Whoever begins a connection is asked about at once, and the other end when it comes up: not before, for in a flood that
+    /// would be asked for nothing.
+    pub(super) fn push(&mut self, belongs: Belongs, frame: &Frame<'_>) {
+        let Belongs { connection, late, up } = belongs;
+        let first = connection >= self.next && !late;
+        if !first && !up {
             return;
         }
-        self.next = connection.saturating_add(1);
+        self.next = self.next.max(connection.saturating_add(1));
         let Decoded::Tcp(segment) = self.decoder.decode(frame) else { return };
         let (from, to) = (socket(segment.key.source(segment.way)), socket(segment.key.source(segment.way.opposite())));
-        for (end, peer) in [(from, to), (to, from)] {
-            if self.local.contains(&end.ip()) && self.waiting.len() < QUESTIONS {
+        for (end, peer, asked) in [(from, to, first), (to, from, up)] {
+            if asked && self.local.contains(&end.ip()) && self.waiting.len() < QUESTIONS {
                 self.waiting.push((connection, end, peer));
             }
         }
     }
 
-    /// Takes the answers that have come, and asks what waits.
-    pub(super) fn exchange(&mut self) {
-        if let Ok(answers) = self.answers.try_recv() {
+    /// Takes the answers that have come, and asks what waits, unless the helper has worked long enough for `now`.
+    pub(super) fn exchange(&mut self, now: Instant) {
+        if let Ok((answers, came)) = self.answers.try_recv() {
+            self.rest_until = self.asked_at.map(|asked| came + came.saturating_duration_since(asked) * REST);
             for ((connection, end, _), answer) in self.asked.drain(..).zip(answers) {
                 let Some(process) = answer else { continue };
                 self.known.insert((connection, end), process);
@@ -122,9 +131,10 @@ impl Processes {
                 self.order.pop_front().map(|oldest| self.known.remove(&oldest));
             }
         }
-        if !self.asked.is_empty() || self.waiting.is_empty() {
+        if !self.asked.is_empty() || self.waiting.is_empty() || self.rest_until.is_some_and(|until| now < until) {
             return;
         }
+        self.asked_at = Some(now);
         self.asked = std::mem::take(&mut self.waiting);
         let mut text = format!("{}\n", self.asked.len());
         for (_, end, peer) in &self.asked {
@@ -156,13 +166,14 @@ fn socket(end: Endpoint) -> SocketAddr {
 }
 
 /// Reads the helper's answers as they come: a line for each question, empty or `PID NAME`, behind a line with their number.
-fn gather(from: impl std::io::Read + Send + 'static) -> Receiver<Vec<Option<Process>>> {
+#[expect(clippy::disallowed_methods, reason = "how long the helper works is not the capture's time")]
+fn gather(from: impl std::io::Read + Send + 'static) -> Receiver<Answers> {
     let (send, receive) = sync_channel(1);
     std::thread::spawn(move || {
         let mut lines = BufReader::new(from).lines().map_while(Result::ok);
         while let Some(count) = lines.next().and_then(|count| count.parse::<usize>().ok()) {
             let answers: Vec<Option<Process>> = lines.by_ref().take(count).map(|line| answer(&line)).collect();
-            if answers.len() < count || send.send(answers).is_err() {
+            if answers.len() < count || send.send((answers, Instant::now())).is_err() {
                 return;
             }
         }
@@ -209,8 +220,8 @@ mod tests {
         assert_eq!(answer("12 my program"), Some(Process { pid: 12, name: "my program".to_owned() }));
         assert_eq!(answer(""), None);
         let answers = gather(&b"2\n7 a\n\n1\n8 b\n"[..]);
-        assert_eq!(answers.recv().unwrap().len(), 2);
-        assert_eq!(answers.recv().unwrap(), [answer("8 b")]);
+        assert_eq!(answers.recv().unwrap().0.len(), 2);
+        assert_eq!(answers.recv().unwrap().0, [answer("8 b")]);
         assert!(answers.recv().is_err());
     }
 

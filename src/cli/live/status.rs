@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use crate::analyze::Totals;
 use crate::base::printable;
 use crate::cli::Console;
 use crate::report::text::{cut, grouped};
@@ -21,6 +20,20 @@ pub(super) struct Status {
     counted: Option<(Instant, u64)>,
 }
 
+/// What it shows.
+pub(super) struct Counts<'t> {
+    /// Packets captured.
+    pub frames: u64,
+    /// Connections being followed.
+    pub open: usize,
+    /// Sessions that ended.
+    pub tally: &'t Tally,
+    /// Packets lost before they were captured.
+    pub lost: u64,
+    /// How often a memory bound was reached.
+    pub limited: u64,
+}
+
 impl Status {
     pub(super) fn new(watched: bool, interface: &str) -> Status {
         Status { watched, shown: false, interface: printable(interface, 60), counted: None }
@@ -34,26 +47,31 @@ impl Status {
     }
 
     /// Shows it.
-    pub(super) fn show(&mut self, now: Instant, frames: u64, open: usize, tally: &Tally, totals: &Totals, console: &mut Console<'_>) {
+    pub(super) fn show(&mut self, now: Instant, counts: &Counts<'_>, console: &mut Console<'_>) {
         if !self.watched {
             return;
         }
         let rate = self.counted.map_or(0.0, |(then, before)| {
             let seconds = now.duration_since(then).as_secs_f64().max(0.001);
-            frames.saturating_sub(before) as f64 / seconds
+            counts.frames.saturating_sub(before) as f64 / seconds
         });
-        self.counted = Some((now, frames));
-        let text = line(&self.interface, open, tally, rate.round() as u64, totals.kernel_drops);
+        self.counted = Some((now, counts.frames));
+        let text = line(&self.interface, counts, rate.round() as u64);
         let _ = write!(console.err, "{ERASE}{}", cut(&text, console.columns.saturating_sub(1)));
         self.shown = true;
     }
 }
 
-fn line(interface: &str, open: usize, tally: &Tally, rate: u64, lost: u64) -> String {
-    let open = grouped(open as u64);
-    let (clean, flagged, rate) = (grouped(tally.clean), grouped(tally.flagged), grouped(rate));
-    let lost = if lost > 0 { format!(" · {} packets lost", grouped(lost)) } else { String::new() };
-    format!("{interface}: {open} open · {clean} clean · {flagged} flagged · {rate} packets/s{lost}")
+fn line(interface: &str, counts: &Counts<'_>, rate: u64) -> String {
+    let open = grouped(counts.open as u64);
+    let (clean, flagged, rate) = (grouped(counts.tally.clean), grouped(counts.tally.flagged), grouped(rate));
+    let mut line = format!("{interface}: {open} open · {clean} clean · {flagged} flagged · {rate} packets/s");
+    for (times, what) in [(counts.lost, "packets lost"), (counts.limited, "beyond the limits")] {
+        if times > 0 {
+            line.push_str(&format!(" · {} {what}", grouped(times)));
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -61,10 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_are_shown_when_there_are_any() {
+    fn losses_and_limits_are_shown_when_there_are_any() {
         let mut tally = Tally::default();
         (tally.clean, tally.flagged) = (1_234, 5);
-        assert_eq!(line("eth0", 12, &tally, 98_765, 0), "eth0: 12 open · 1,234 clean · 5 flagged · 98,765 packets/s");
-        assert!(line("eth0", 12, &tally, 0, 7).ends_with(" · 7 packets lost"));
+        let counts = |lost, limited| Counts { frames: 0, open: 12, tally: &tally, lost, limited };
+        assert_eq!(line("eth0", &counts(0, 0), 98_765), "eth0: 12 open · 1,234 clean · 5 flagged · 98,765 packets/s");
+        assert!(line("eth0", &counts(7, 0), 0).ends_with(" packets/s · 7 packets lost"));
+        assert!(line("eth0", &counts(7, 8_000), 0).ends_with(" · 7 packets lost · 8,000 beyond the limits"));
     }
 }

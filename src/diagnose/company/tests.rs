@@ -7,7 +7,7 @@ use crate::report::sample;
 use crate::session::{Act, ActKind, Closing, Ending, Fin, Opening, Phase, Rst, RstKind, Unanswered};
 
 fn judged(session: &Session, beside: &Beside) -> Verdict {
-    judge(session, &Context { tls_port: true, tls_only_port: true, beside: beside.clone() })
+    judge(session, &Context { tls_port: true, tls_only_port: true, server_here: None, beside: beside.clone() })
 }
 
 fn nobody(_: Endpoint, _: Time) -> bool {

@@ -4,7 +4,8 @@
 //!
 //! The client sent its SYN several times, with growing pauses, and got no answer of any kind: no SYN-ACK, no RST, no ICMP. A firewall that
 //! drops silently, a host that is down, a wrong route and a full listen queue all look exactly like this from the client's side, so the
-//! fault is `undetermined`. Captured at the server (SYNs arrive, no SYN-ACK leaves) the fault is `server`. Impact: the session failed.
+//! fault is `undetermined`. Captured at the server (SYNs arrive, no SYN-ACK leaves) the fault is `server`, unless the host
+//! captured on only passes them on. Impact: the session failed.
 //!
 //! # How it looks in applications
 //!
@@ -75,14 +76,16 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Reading> {
     if session.ending != Ending::NoConnection || common::refusal(session).is_some() {
         return None;
     }
     let syn = session.opening.syn?;
     let last = session.opening.last_syn?;
     let half_open = session.opening.syn_ack;
-    let arrived = session.side(Side::Client).local == Some(false) && half_open.is_none();
+    // At a router that is not where it was going.
+    let here = context.server_here;
+    let arrived = session.side(Side::Client).local == Some(false) && half_open.is_none() && here != Some(false);
     let count = tell::plural(u64::from(session.opening.syns), "time");
     let summary = match half_open {
         Some(_) => "the server's SYN-ACK was never acknowledged".to_owned(),
@@ -90,7 +93,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     };
     let mut reading = Reading::new(
         if arrived { Fault::Server } else { Fault::Undetermined },
-        if arrived { Confidence::Likely } else { Confidence::Possible },
+        if arrived && here == Some(true) { Confidence::Likely } else { Confidence::Possible },
         Impact::SessionFailed,
         summary,
     )
@@ -100,9 +103,20 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         reading = reading.cite(tell::saw(at, Side::Server, "SYN with ACK"));
     }
     if arrived {
-        return Some(reading.rule_out(Fault::Network, "the SYN reached the host on which this was captured").advise(
+        let reading = reading.advise(
             "On this host: nstat -az TcpExtListenDrops TcpExtListenOverflows, and the local firewall's rules; a full listen queue drops SYNs silently.",
-        ));
+        );
+        let address = session.ends.server.ip;
+        return Some(if here == Some(true) {
+            reading.rule_out(Fault::Network, "the SYN reached the host on which this was captured")
+        } else {
+            reading.or(
+                Fault::Proxy,
+                "connection-timeout",
+                "the host on which this was captured only passes packets on, and its firewall drops the SYN",
+                format!("whether {address} is an address of that host: ip address"),
+            )
+        });
     }
     Some(
         reading
