@@ -15,6 +15,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use crate::base::{Endpoint, Time};
 use crate::diagnose::beside::Beside;
@@ -25,6 +26,7 @@ use crate::diagnose::company::races::{Party, Races};
 use crate::diagnose::company::servers::{Alive, Servers};
 use crate::diagnose::company::silences::{How, Parties, Silences};
 use crate::diagnose::pattern::Pattern;
+use crate::diagnose::rules::common;
 use crate::diagnose::verdict::{Fault, Verdict};
 use crate::session::{Phase, Session};
 
@@ -71,12 +73,14 @@ pub struct Told {
 }
 
 /// What later sessions may tell of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Topic {
     /// A connection that was used in its stead.
     Race(Party),
-    /// Its server.
+    /// The ends of its server's sessions.
     Server(Endpoint),
+    /// That its server serves anybody.
+    Serves(Endpoint),
     /// Sessions of its parties that broke after a silence.
     Silence(Parties),
     /// Hellos at its server.
@@ -113,6 +117,8 @@ pub struct Company {
     patterns: Patterns,
     names: RandomState,
     waiting: VecDeque<Waiting>,
+    /// How many of these wait for each topic: of most topics none does, and they need not be looked at.
+    awaited: HashMap<Topic, u32, RandomState>,
     /// The most that may wait.
     most: usize,
     met: u64,
@@ -131,6 +137,7 @@ impl Company {
             patterns: Patterns::default(),
             names: RandomState::default(),
             waiting: VecDeque::new(),
+            awaited: HashMap::default(),
             most,
             met: 0,
             news: Vec::new(),
@@ -146,7 +153,9 @@ impl Company {
         let name = self.name(session);
         let mut touched: Vec<Touched> = Vec::new();
         touched.extend(self.races.learn(session, name).into_iter().map(|(party, from, to)| (Topic::Race(party), from, to)));
-        touched.extend(self.servers.learn(session).map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
+        let (ended, serves) = self.servers.learn(session);
+        touched.extend(ended.map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
+        touched.extend(serves.then_some((Topic::Serves(session.ends.server), EVER.0, EVER.1)));
         self.learn_silence(session, &mut touched);
         self.learn_hello(session, name, &mut touched);
         let beside = self.beside(session, name, alive);
@@ -159,11 +168,26 @@ impl Company {
             if self.waiting.len() >= self.most
                 && let Some(oldest) = self.waiting.pop_front()
             {
+                self.await_no_more(&oldest.topics);
                 self.news.push(News::Settled(oldest.id));
+            }
+            for topic in &topics {
+                *self.awaited.entry(*topic).or_default() += 1;
             }
             self.waiting.push_back(Waiting { id, session: Arc::clone(session), topics, verdict: verdict.clone(), tries: 0 });
         }
         Told { id, verdict, beside, open }
+    }
+
+    fn await_no_more(&mut self, topics: &[Topic]) {
+        for topic in topics {
+            if let Some(waiting) = self.awaited.get_mut(topic) {
+                *waiting -= 1;
+                if *waiting == 0 {
+                    self.awaited.remove(topic);
+                }
+            }
+        }
     }
 
     /// What has become known since the last call.
@@ -179,6 +203,7 @@ impl Company {
     /// No session will come any more.
     pub fn part(&mut self) {
         self.news.extend(self.waiting.drain(..).map(|waiting| News::Settled(waiting.id)));
+        self.awaited.clear();
         self.patterns.part();
         self.tell_patterns();
     }
@@ -246,6 +271,9 @@ impl Company {
         if verdict.cause != "server-process-died" && Servers::concerns(session) {
             topics.push(Topic::Server(session.ends.server));
         }
+        if common::refusal(session).is_some() {
+            topics.push(Topic::Serves(session.ends.server));
+        }
         if verdict.fault == Fault::Undetermined
             && let Some((parties, silence)) = silences::silence(session)
             && silence.how == How::Lost
@@ -260,20 +288,20 @@ impl Company {
 
     /// Judges those again that something new was learned about.
     fn reconsider(&mut self, touched: &[Touched], judge: Judge<'_>, alive: Alive<'_>) {
-        if touched.is_empty() || self.waiting.is_empty() {
+        if !touched.iter().any(|(topic, ..)| self.awaited.contains_key(topic)) {
             return;
         }
         let mut changed = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
-        for one in &mut waiting {
-            let concerned = touched.iter().any(|(topic, from, to)| {
+        for one in waiting.iter_mut().filter(|one| one.tries < PATIENCE) {
+            let concerned = touched.iter().filter(|(topic, ..)| one.topics.contains(topic)).any(|(topic, from, to)| {
                 let when = match topic {
                     Topic::Race(_) => one.session.first.time,
                     _ => one.session.root().map_or(one.session.last, |root| root.at).time,
                 };
-                one.topics.contains(topic) && *from <= when && when <= *to
+                *from <= when && when <= *to
             });
-            if !concerned || one.tries >= PATIENCE {
+            if !concerned {
                 continue;
             }
             one.tries += 1;

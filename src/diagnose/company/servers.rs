@@ -67,10 +67,11 @@ impl Servers {
         Servers { logs: Bounded::new(SERVERS) }
     }
 
-    /// Notes what a session tells of its server. From when to when sessions ended whose verdict that may change.
-    pub(super) fn learn(&mut self, session: &Session) -> Option<(Time, Time)> {
+    /// Notes what a session tells of its server. From when to when sessions ended by it whose verdict that may change; and whether the server
+    /// is now known to serve, which may change what is said of refusals.
+    pub(super) fn learn(&mut self, session: &Session) -> (Option<(Time, Time)>, bool) {
         let log = self.logs.of(&session.ends.server);
-        let mut changed = None;
+        let (mut changed, mut serves) = (None, false);
         if let Some(rst) = common::refusal(session)
             && let Some(syn) = session.opening.last_syn
         {
@@ -95,9 +96,7 @@ impl Servers {
                 if log.served.is_none_or(|known| known.spoke.at < spoke.at) {
                     log.served = Some(Served { spoke, ttl });
                 }
-                if first {
-                    changed = Some((Time::from_nanos(i64::MIN), Time::from_nanos(i64::MAX)));
-                }
+                serves = first;
             }
         }
         if let Some(at) = ended_by_server(session) {
@@ -105,12 +104,12 @@ impl Servers {
             let moment = (at.plus(Span::from_nanos(-MOMENT.nanos())), at.plus(MOMENT));
             changed = Some(changed.map_or(moment, |(from, to): (Time, Time)| (from.min(moment.0), to.max(moment.1))));
         }
-        changed
+        (changed, serves)
     }
 
-    /// Whether later sessions of the same server may change what is said of this one.
+    /// Whether the server's other sessions may change what is said of this one: it ended it.
     pub(super) fn concerns(session: &Session) -> bool {
-        ended_by_server(session).is_some() || common::refusal(session).is_some()
+        ended_by_server(session).is_some()
     }
 
     /// The sign that its server's process ended with this session.

@@ -428,3 +428,32 @@ fn memory_of_servers_does_not_grow_with_their_sessions() {
     let end = broken(199, 19_900);
     assert!(servers.fall(&end, &nobody).is_none_or(|fall| fall.together <= 16));
 }
+
+#[test]
+fn refusals_have_each_other_judged_again_only_once_their_server_serves() {
+    let times = std::cell::Cell::new(0);
+    let counted = |session: &Session, beside: &Beside| {
+        times.set(times.get() + 1);
+        judged(session, beside)
+    };
+    let mut company = Company::new(100);
+    for stream in 0..50 {
+        assert!(company.meet(&Arc::new(refused(stream, i64::from(stream) * 10)), &counted, &nobody).open);
+    }
+    assert_eq!(times.get(), 50);
+    company.meet(&Arc::new(used(60, 5_000)), &counted, &nobody);
+    assert_eq!(times.get(), 101, "each refusal once more");
+    company.part();
+    assert!(company.awaited.is_empty());
+}
+
+#[test]
+fn nothing_is_awaited_for_those_that_wait_no_more() {
+    let mut company = Company::new(2);
+    for stream in 1..=50 {
+        company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), &judged, &nobody);
+        company.meet(&Arc::new(broken(100 + stream, i64::from(stream) * 5_000)), &judged, &nobody);
+        let topics: usize = company.waiting.iter().map(|one| one.topics.len()).sum();
+        assert_eq!(company.awaited.values().sum::<u32>() as usize, topics);
+    }
+}
