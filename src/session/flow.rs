@@ -228,6 +228,7 @@ impl Flow {
         if heard.fin {
             self.log.add(at, way, What::Fin(1));
             let peer = way.opposite();
+            let knew = self.conn.carried_by(segment).unwrap_or(knew);
             let found = AtFin { peer_sent: self.conn.half(peer).delivered(), peer_app_records: self.app_records(peer), knew };
             if let Some(at_close) = &mut self.at_close {
                 at_close.fins[way] = found;

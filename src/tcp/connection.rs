@@ -14,6 +14,8 @@ const HOLE_GRACE_SEGMENTS: u32 = 24;
 const FARTHEST_CLAIM: i64 = 1 << 22;
 /// What a receiver that is still there lacks after so long did not reach it.
 const CLAIM_SETTLES: Span = Span::from_secs(1);
+/// With a SYN, which no RST of this kind answers, so many packets are all that there were.
+const ALL_KEPT: u32 = 4;
 /// No answer takes longer to come than this, nor than so many times what the opening's answers took.
 const LONGEST_ROUND_TRIP: Span = Span::from_millis(500);
 const ROUND_TRIPS: i64 = 8;
@@ -128,16 +130,24 @@ impl Connection {
         numbers.start_anew(&self.bases, way)
     }
 
-    /// How much of the peer's stream the sender of `segment` has, by the acknowledgement it carries, or its acknowledgements so far (offset; a
-    /// FIN counts one). What it carries is what it knew, in whatever order its packets were captured.
+    /// How much of the peer's stream the sender of `segment` has, by its acknowledgements so far and this one (offset; a FIN counts one).
     pub fn known_by(&self, segment: &Segment<'_>) -> u64 {
         let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
         if !peer.started {
             return 0;
         }
         let own = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
-        let newest = own.or(half.acked());
+        let newest = match (own, half.acked()) {
+            (Some(own), Some(acked)) if distance(own, acked) < 0 => Some(acked),
+            (own, acked) => own.or(acked),
+        };
         newest.map_or(0, |ack| peer.offset_of(ack))
+    }
+
+    /// How much of the peer's stream `segment` itself acknowledges (offset), in whatever order it was captured.
+    pub fn carried_by(&self, segment: &Segment<'_>) -> Option<u64> {
+        let peer = &self.halves[segment.way.opposite()];
+        (peer.started && segment.flags.has(TcpFlags::ACK)).then(|| peer.offset_of(segment.ack))
     }
 
     /// How long a segment's answer by `way` may take to come by here, judging by TCP's opening.
@@ -393,7 +403,7 @@ fn reset(half: &Half, peer: &Half, segment: &Segment<'_>, answered_within: Span)
     let fits = |recent: &&Recent| {
         recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq && segment.at.time.since(recent.at().time) <= answered_within
     };
-    let others = peer.recent().any(|recent| !fits(&recent));
+    let others = peer.packets <= ALL_KEPT || peer.recent().any(|recent| !fits(&recent));
     let earliest = peer.recent().find(fits).map(Recent::at).filter(|_| others && !with_ack);
     RstSeen {
         earliest,
