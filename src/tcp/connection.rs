@@ -133,15 +133,7 @@ impl Connection {
     /// How much of the peer's stream the sender of `segment` has, by its acknowledgements so far and this one (offset; a FIN counts one).
     pub fn known_by(&self, segment: &Segment<'_>) -> u64 {
         let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
-        if !peer.started {
-            return 0;
-        }
-        let own = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
-        let newest = match (own, half.acked()) {
-            (Some(own), Some(acked)) if distance(own, acked) < 0 => Some(acked),
-            (own, acked) => own.or(acked),
-        };
-        newest.map_or(0, |ack| peer.offset_of(ack))
+        self.carried_by(segment).max(half.acked().filter(|_| peer.started).map(|ack| peer.offset_of(ack))).unwrap_or(0)
     }
 
     /// How much of the peer's stream `segment` itself acknowledges (offset), in whatever order it was captured.

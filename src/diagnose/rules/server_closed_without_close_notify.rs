@@ -122,7 +122,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         )
     };
     // After a pause that its sending did not have, an answer that was all there is as likely.
-    let paused = !owed && !known && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    // Data that was captured after the FIN was sent before it: then the pause is not known.
+    let server = session.side(Side::Server);
+    let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
+    let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
     let fault = if paused { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
