@@ -109,7 +109,8 @@ fn by_hardware(finished: &Finished) -> bool {
 #[test]
 fn segments_cut_in_two() {
     // That only segments of full size are lost, or that small hellos pass, is what tells these causes.
-    let sized = |finished: &Finished| matches!(finished.verdict.cause, "path-mtu-black-hole" | "large-client-hello-dropped");
+    let sized =
+        |finished: &Finished| matches!(finished.verdict.cause, "path-mtu-black-hole" | "path-black-hole" | "large-client-hello-dropped");
     unchanged(|capture, seed| transform::resegmented(&capture.frames, &mut Random::of(seed, &capture.name)), SEEDS, same, sized);
 }
 

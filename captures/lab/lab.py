@@ -406,6 +406,8 @@ def peers(wanted):
         have.discard(name)
         if shutil.which(builder[0]) and subprocess.run(builder, env=dict(os.environ, **env)).returncode == 0:
             have.add(name)
+    if "perl" in have and subprocess.run(["perl", "-MIO::Socket::SSL", "-e", "1"], stderr=subprocess.DEVNULL).returncode:
+        have.discard("perl")
     if "rustls-peer" in have:
         shutil.copy(f"{SCRATCH}/rustls/debug/rustls-peer", SCRATCH)
     return have

@@ -29,7 +29,7 @@ if [ "${1:-}" = --install ]; then
             hold_services
             install_packages iproute2 nftables ethtool iputils-ping procps tcpdump tshark openssl curl wget python3 nginx haproxy stunnel4 gnutls-bin \
                 golang-go nodejs default-jdk-headless gcc libc6-dev apache2 squid redis-server postgresql mariadb-server postfix dovecot-imapd \
-                mitmproxy sslsplit
+                mitmproxy sslsplit libio-socket-ssl-perl
         )
     else
         echo "lab: no apt-get here: nothing installed"

@@ -57,6 +57,8 @@ fn settle(mut readings: Vec<(&Rule, Reading)>, session: &Session, context: &Cont
 }
 
 fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict {
+    let fault_confidence = cap(session, reading.confidence);
+    let reading = if fault_confidence < reading.confidence { unless_hidden(session, cause, reading) } else { reading };
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
@@ -111,7 +113,6 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     if reading.fault == Fault::Proxy && session.ending == Ending::Rst {
         closed_by = ClosedBy::Proxy;
     }
-    let fault_confidence = cap(session, reading.confidence);
     Verdict {
         ending: session.ending,
         ending_confidence,
@@ -128,6 +129,18 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
         alternatives: reading.alternatives,
         advice: reading.advice,
     }
+}
+
+/// Names nobody where so much of what was said is not in the capture that the rest may have said otherwise.
+fn unless_hidden(session: &Session, cause: &'static str, mut reading: Reading) -> Reading {
+    let hidden = session.caps.iter().any(|cap| matches!(cap, Cap::OneDirection | Cap::Snaplen | Cap::FramingLost));
+    if hidden && !matches!(reading.fault, Fault::None | Fault::Undetermined) {
+        let why = reading.summary.clone();
+        let decide_by = "a capture of both directions, with whole packets and without loss".to_owned();
+        reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by });
+        reading.fault = Fault::Undetermined;
+    }
+    reading
 }
 
 /// Capture defects cap what may be claimed.

@@ -107,6 +107,8 @@ pub struct Rst {
     pub seq_offset: i32,
     /// Time since the newest segment of the peer before it.
     pub after_peer: Option<Span>,
+    /// Time since the oldest segment of the peer that it may answer (reply kind), where that is known.
+    pub after_question: Option<Span>,
     /// It left the host that captured, with a TTL that no router has touched and that its sender's other packets have too: that host sent it.
     pub from_here: bool,
     /// It came in from the network, though its sender's other packets leave the host that captured: that host did not send it.

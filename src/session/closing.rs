@@ -6,15 +6,22 @@
 use crate::base::{At, GapReason, PerWay, Side, Span, Way};
 use crate::session::act::{Act, ActKind, Closing, Reaction, Rst, RstKind, SealedReading};
 use crate::session::flow::Flow;
-use crate::session::tracker::Tracker;
+use crate::session::tracker::{Tracker, USUAL_ALERT};
 use crate::session::way::SealedRecord;
 use crate::session::words::{ClosedBy, Ending};
 use crate::tls::{Alert, AlertDescription, AlertLevel};
 
 /// Repetitions without an answer that make a silence: below, it may still be on its way.
 const SILENT_AFTER: u32 = 3;
+/// So many keep-alive probes lost are no accident.
+const PROBES_UNHEARD: u32 = 2;
 /// A client that closes after waiting this long for the first answer gave up waiting.
-const PATIENCE: Span = Span::from_millis(1_500);
+const PATIENCE: Span = Span::from_millis(1_400);
+
+/// Who has said goodbye, and heard the other say so, closes sooner.
+const LEFT_OPEN: Span = Span::from_secs(2);
+/// An objection to a Finished takes no longer.
+const PROMPT: Span = Span::from_millis(1_500);
 
 /// A ClientHello that had no answer for this long when the capture ended has none.
 const HELLO_PATIENCE: Span = Span::from_secs(5);
@@ -39,9 +46,19 @@ pub(super) fn conclude(flow: &Flow, client: Way, end: At) -> Conclusion {
         let at = sent_by(flow, act, client);
         (at.file, at.frame, order(&act.what))
     });
+    first_cause(&mut acts);
     let closing = arrange(acts);
     let (ending, closed_by) = name(flow, client, end, &closing);
     Conclusion { closing, ending, closed_by, sealed }
+}
+
+/// Puts first the first act whose sender had not heard of any other side's act: captures deliver packets out of order.
+fn first_cause(acts: &mut [Act]) {
+    let heard = |act: &Act, of: &Act| act.side != of.side && act.knew.zip(of.offset).is_some_and(|(knew, offset)| knew > offset);
+    let free = acts.iter().position(|act| !acts.iter().any(|other| heard(act, other)));
+    if let Some(place) = free.filter(|place| *place > 0) {
+        acts.get_mut(..=place).into_iter().for_each(|acts| acts.rotate_right(1));
+    }
 }
 
 /// When an act took place: what lies before a FIN in its stream was sent no later than the FIN, even if it was captured later (overtaken, or
@@ -50,7 +67,10 @@ fn sent_by(flow: &Flow, act: &Act, client: Way) -> At {
     let way = if act.side == Some(Side::Client) { client } else { client.opposite() };
     let half = flow.conn.half(way);
     match (half.fin(), act.offset) {
-        (Some(fin), Some(offset)) if act.side.is_some() && offset < half.offset_of(fin.seq) => act.at.min(fin.at),
+        (Some(fin), Some(offset)) if act.side.is_some() && offset < half.offset_of(fin.seq) => {
+            // By frames: packets that were captured out of order have times that are not.
+            if (fin.at.file, fin.at.frame) < (act.at.file, act.at.frame) { fin.at } else { act.at }
+        }
         _ => act.at,
     }
 }
@@ -156,7 +176,7 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     if last.opened || !looks_like_alert(tls, way, &last) {
         return None;
     }
-    if !anything_closed(flow) && last.typ != 21 {
+    if last.typ != 21 && (!anything_closed(flow) || left_open(flow, tls, way, client, &last)) {
         return None;
     }
     if last.typ == 21 {
@@ -179,12 +199,31 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     let peer_closed = announced(tls, peer_way) && tls.ways[peer_way].last.is_some_and(|end| last.knew > end.offset);
     let reading = if peer_bare_fin || state.short_records > run || two_byte_messages(flow, tls, client) {
         SealedReading::Unclear
-    } else if way != client && state.app_records == 0 && !peer_closed {
+    } else if way != client && state.app_records == 0 && !peer_closed && !belated(tls, client, &last) {
         SealedReading::Fatal
     } else {
         SealedReading::CloseNotify
     };
     Some((first, reading))
+}
+
+/// The short record was no goodbye: seconds went by after it in which nobody closed, and the other side had answered it with one as short (a
+/// ping and a pong), or the protocol has messages of that length.
+fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRecord) -> bool {
+    let fins = [Way::AtoB, Way::BtoA].into_iter().filter_map(|way| flow.conn.half(way).fin()).map(|fin| fin.at);
+    let Some(closed) = fins.chain(flow.rsts.iter().map(|(_, rst)| rst.at)).min() else { return false };
+    let stood = |record: &SealedRecord| closed.time.since(record.at.time) >= LEFT_OPEN;
+    // What the other side said of the close came after it.
+    let peer = &tls.ways[way.opposite()];
+    let other = peer.last.filter(|other| other.at < closed).or(peer.before_last);
+    let pong = other.is_some_and(|other| !other.opened && stood(&other) && looks_like_alert(tls, way.opposite(), &other));
+    stood(last) && (pong || two_byte_messages(flow, tls, client))
+}
+
+/// An alert about the client's Finished comes right after it; later, and with no client certificate to look into, it is a goodbye.
+fn belated(tls: &Tracker, client: Way, last: &SealedRecord) -> bool {
+    let finished = tls.ways[client].finished.filter(|_| tls.client_certificate.is_none());
+    finished.is_some_and(|finished| last.at.time.since(finished.time) >= PROMPT)
 }
 
 /// A side that announced its half of the close and went on reading did not end the session, where the other side then broke off in the
@@ -217,6 +256,7 @@ fn announced(tls: &Tracker, way: Way) -> bool {
 fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {
     match record.typ {
         21 => record.len != 2,
+        23 if tls.joined() => record.len == USUAL_ALERT && tls.ways[way].records > 1,
         23 => tls.is_tls13() && tls.ways[way].finished.is_some() && tls.is_alert_sized(way, record.len),
         _ => false,
     }
@@ -370,7 +410,11 @@ fn unanswered_at_end(flow: &Flow, end: At) -> bool {
         let peer = flow.conn.half(way.opposite());
         let repeated = half.repeated();
         let long = end.time.since(repeated.since.time) >= Span::from_millis(1_000);
-        peer.packets() > 0 && half.unacked(peer.acked()) > 0 && (repeated.count >= SILENT_AFTER || (repeated.count == 2 && long))
+        let probed = half
+            .unheard_probes()
+            .is_some_and(|(first, _, count)| count > PROBES_UNHEARD && end.time.since(first.time) >= Span::from_secs(2));
+        let repeating = half.unacked(peer.acked()) > 0 && (repeated.count >= SILENT_AFTER || (repeated.count == 2 && long));
+        peer.packets() > 0 && (probed || repeating)
     })
 }
 
@@ -384,6 +428,11 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     let repeated = half.repeated();
     let unacked_data = half.unacked(peer.acked()) > u64::from(half.fin().is_some());
     if !reply && unacked_data && repeated.count >= SILENT_AFTER && repeated.since < root.at {
+        return true;
+    }
+    // Its kernel asked whether the other side is still there until it gave up (RFC 1122 section 4.2.3.6).
+    let probed = peer.packets() > 0 && half.unheard_probes().is_some_and(|(_, _, count)| count >= PROBES_UNHEARD);
+    if !reply && probed && matches!(root.what, ActKind::Rst(_)) {
         return true;
     }
     // The other side's data was, and its owner never heard of the close.

@@ -133,6 +133,8 @@ pub struct SideFacts {
     pub cut_record: Option<CutRecord>,
     /// The first segments of payload it repeated without the peer acknowledging more: how often, since when.
     pub unanswered: Option<Unanswered>,
+    /// A segment of its came by that was as large as the two agreed on: the path up to here carries such.
+    pub full_size_seen: bool,
     /// Bytes of its stream the peer had not acknowledged at the end.
     pub unacked: u64,
     /// Bytes of the peer's stream it had acknowledged at the end (offset).
@@ -141,6 +143,8 @@ pub struct SideFacts {
     pub retransmissions: u32,
     /// Keep-alive probes it sent.
     pub keep_alives: u32,
+    /// Keep-alive probes that nothing answered, up to the end: first, newest, how many.
+    pub unheard_probes: Option<(At, At, u32)>,
     /// Its last keep-alive probe.
     pub last_keep_alive: Option<At>,
     /// It advertised a zero window: first and last time.

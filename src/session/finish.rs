@@ -9,6 +9,7 @@ use crate::session::facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Sessio
 use crate::session::flow::Flow;
 use crate::session::tracker::Tracker;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
+use crate::tcp::Half;
 use crate::tls::AlertDescription;
 
 /// Bytes of a record's header.
@@ -211,10 +212,12 @@ impl Flow {
                 smallest: repeated.smallest,
                 largest: repeated.biggest,
             }),
+            full_size_seen: half.largest() >= full_size(half, peer),
             unacked,
             acknowledged,
             retransmissions: repeated.total,
             keep_alives,
+            unheard_probes: half.unheard_probes(),
             last_keep_alive,
             zero_window: half.zero_window(),
             window_closed: half.window_closed(),
@@ -373,6 +376,15 @@ fn padded_last(tls: &Tracker, way: Way) -> bool {
     last.is_some_and(|last| tls.may_be_padded_alert(way, last.len))
 }
 
+/// The payload of a full segment: what both announced (RFC 9293 section 3.7.1) less the timestamps' option; where that went unseen, what the
+/// narrowest tunnels in use carry.
+fn full_size(half: &Half, peer: &Half) -> u32 {
+    const TIMESTAMPS: u32 = 12;
+    const NARROW: u32 = 1_200;
+    let announced = [half.sender().mss(), peer.sender().mss()].into_iter().filter(|mss| *mss > 0).min();
+    announced.map_or(NARROW, |mss| mss.saturating_sub(TIMESTAMPS))
+}
+
 /// A tunnel or TLS was asked for. (A PROXY header asks for nothing: it only says who is speaking.)
 fn asked(story: &Story) -> bool {
     story.talks.iter().any(|talk| talk.protocol != Protocol::ProxyProtocol && talk.state != Spoken::Spoken)
@@ -393,7 +405,9 @@ fn caps(session: &Session, framing_lost: bool, padded: bool, surroundings: &Surr
         }
     };
     note(Cap::Hole, gap(GapReason::CaptureLoss));
-    let lone = |side: &SideFacts, other: &SideFacts| side.packets == 0 && other.acknowledged > 0;
+    // Who acknowledges has heard something.
+    let up = session.opening.established.is_some();
+    let lone = |side: &SideFacts, other: &SideFacts| side.packets == 0 && (other.acknowledged > 0 || up);
     note(Cap::OneDirection, lone(&session.sides.client, &session.sides.server) || lone(&session.sides.server, &session.sides.client));
     note(Cap::Snaplen, gap(GapReason::SnapLength));
     let idle = session.capture_end.since(session.last.time);

@@ -243,6 +243,7 @@ impl Flow {
         if heard.fin {
             self.log.add(at, way, What::Fin(1));
             let peer = way.opposite();
+            let knew = self.conn.carried_by(segment).unwrap_or(knew);
             let found = AtFin { peer_sent: self.conn.half(peer).delivered(), peer_app_records: self.app_records(peer), knew };
             if let Some(at_close) = &mut self.at_close {
                 at_close.fins[way] = found;
@@ -306,6 +307,11 @@ impl Flow {
         })
     }
 
+    /// `way` had closed: by its FIN, or a RST that it did not outlive.
+    fn had_closed(&self, way: Way) -> bool {
+        self.conn.half(way).fin().is_some() || self.rsts.iter().any(|(of, rst)| *of == way && rst.outlived_by.is_none())
+    }
+
     fn describe(&self, segment: &Segment<'_>, seen: &RstSeen, silent: Option<At>) -> Rst {
         let sender = self.conn.half(segment.way).sender();
         let with_ack = segment.flags.has(TcpFlags::ACK);
@@ -331,11 +337,13 @@ impl Flow {
             outlived_by: None,
             survived_by: None,
             peer_app_records: self.app_records(segment.way.opposite()),
-            after_own_close: seen.after_own_close,
+            // A RST whose sender went on was not its own.
+            after_own_close: seen.after_own_close && self.had_closed(segment.way),
             peer_unacked: seen.peer_unacked,
             stepping: false,
             seq_offset: seen.seq_offset,
             after_peer: silent.map(|last| segment.at.time.since(last.time)).filter(|span| *span >= Span::ZERO),
+            after_question: seen.earliest.map(|asked| segment.at.time.since(asked.time)).filter(|span| *span >= Span::ZERO),
             from_here: segment.outgoing == Some(true)
                 && UNHOPPED.contains(&segment.ttl)
                 && sender.ttl().is_none_or(|(usual, _)| usual == segment.ttl),

@@ -176,7 +176,7 @@ impl Session {
 
     /// How long the connection had been up at `at`.
     pub fn silence_since_open(&self, at: At) -> Span {
-        self.opening.established.map_or(Span::ZERO, |up| at.time.since(up.time))
+        self.opening.established.or(self.opening.syn_ack).or(self.opening.last_syn).map_or(Span::ZERO, |up| at.time.since(up.time))
     }
 
     /// What `side` did.

@@ -15,6 +15,10 @@ const JSSE_PADDING: u16 = 16;
 /// Length of an empty TLS 1.3 client Certificate message: header, empty context, empty list.
 const EMPTY_CERTIFICATE: u16 = 8;
 
+/// Length of a TLS 1.3 record with an alert under every suite in common use: two bytes, the type, a tag of 16. Older versions mark their
+/// alerts as such, and have no message of so few bytes.
+pub(super) const USUAL_ALERT: u16 = 19;
+
 /// Both directions of a connection as TLS.
 #[derive(Debug)]
 pub struct Tracker {
@@ -221,6 +225,11 @@ impl Tracker {
         self.protection.as_ref().map_or(16, |protection| u16::from(protection.tag))
     }
 
+    /// The capture joined the session after its hellos: which version it speaks was never said.
+    pub fn joined(&self) -> bool {
+        self.client_hello_at.is_none() && self.server_hello_at.is_none() && self.version.is_none()
+    }
+
     /// There was TLS: a record, or the beginning of a hello whose rest never came.
     pub fn spoke(&self) -> bool {
         let begun =
@@ -346,7 +355,8 @@ impl Tracker {
 
     /// Application data after the handshake; `known` to be that, or taken for it.
     pub(super) fn data(&mut self, way: Way, seen: SealedRecord, known: bool, log: &mut Log) {
-        let alert_sized = !known && self.is_tls13() && self.is_alert_sized(way, seen.len);
+        let fits = if self.joined() { seen.len == USUAL_ALERT } else { self.is_tls13() && self.is_alert_sized(way, seen.len) };
+        let alert_sized = !known && fits;
         let peer_records = self.ways[way.opposite()].app_records;
         let peer_end = self.ways[way.opposite()].last_app_end;
         let tickets_possible = !known && self.is_tls13() && !self.is_client(way);

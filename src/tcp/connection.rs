@@ -10,6 +10,15 @@ use crate::tcp::streams::{Bases, Numbers};
 const HOLE_GRACE: Span = Span::from_millis(200);
 /// … or for this many further segments of that direction.
 const HOLE_GRACE_SEGMENTS: u32 = 24;
+/// A bare ACK further ahead than any flight is long tells nothing.
+const FARTHEST_CLAIM: i64 = 1 << 22;
+/// What a receiver that is still there lacks after so long did not reach it.
+const CLAIM_SETTLES: Span = Span::from_secs(1);
+/// With a SYN, which no RST of this kind answers, so many packets are all that there were.
+const ALL_KEPT: u32 = 4;
+/// No answer takes longer to come than this, nor than so many times what the opening's answers took.
+const LONGEST_ROUND_TRIP: Span = Span::from_millis(500);
+const ROUND_TRIPS: i64 = 8;
 /// A jump ahead of more than this is no hole but nonsense (or another connection's packet).
 const FARTHEST: i64 = 1 << 30;
 
@@ -69,6 +78,8 @@ pub struct Heard {
 pub struct RstSeen {
     /// The peer's segment whose ACK number is this RST's sequence number.
     pub trigger: Option<At>,
+    /// The oldest of the peer's segments that it may answer, if it is known that none before it may.
+    pub earliest: Option<At>,
     /// Its sender had sent a FIN or a RST before.
     pub after_own_close: bool,
     /// Bytes of the peer's stream sent and not acknowledged by it.
@@ -122,15 +133,24 @@ impl Connection {
     /// How much of the peer's stream the sender of `segment` has, by its acknowledgements so far and this one (offset; a FIN counts one).
     pub fn known_by(&self, segment: &Segment<'_>) -> u64 {
         let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
-        if !peer.started {
-            return 0;
-        }
-        let own = segment.flags.has(TcpFlags::ACK).then_some(segment.ack);
-        let newest = match (own, half.acked()) {
-            (Some(own), Some(acked)) if distance(own, acked) < 0 => Some(acked),
-            (own, acked) => own.or(acked),
+        self.carried_by(segment).max(half.acked().filter(|_| peer.started).map(|ack| peer.offset_of(ack))).unwrap_or(0)
+    }
+
+    /// How much of the peer's stream `segment` itself acknowledges (offset), in whatever order it was captured.
+    pub fn carried_by(&self, segment: &Segment<'_>) -> Option<u64> {
+        let peer = &self.halves[segment.way.opposite()];
+        (peer.started && segment.flags.has(TcpFlags::ACK)).then(|| peer.offset_of(segment.ack))
+    }
+
+    /// How long a segment's answer by `way` may take to come by here, judging by TCP's opening.
+    fn answered_within(&self, way: Way) -> Span {
+        let (asked, answered) = if self.client == Some(way) {
+            (self.syn_ack, self.established)
+        } else {
+            (self.syn.filter(|(_, _, count)| *count == 1).map(|(first, _, _)| first), self.syn_ack)
         };
-        newest.map_or(0, |ack| peer.offset_of(ack))
+        let took = asked.zip(answered).map(|(asked, answered)| answered.time.since(asked.time)).filter(|took| *took >= Span::ZERO);
+        took.map_or(LONGEST_ROUND_TRIP, |took| Span::from_nanos(took.nanos().saturating_mul(ROUND_TRIPS)).min(LONGEST_ROUND_TRIP))
     }
 
     /// Bytes held beyond holes, both ways.
@@ -192,6 +212,7 @@ impl Connection {
         self.last = segment.at;
         let ack = flags.has(TcpFlags::ACK).then_some(segment.ack);
         Numbers { seq: segment.seq, ack, syn: flags.has(TcpFlags::SYN) }.teach(&mut self.bases, way);
+        let answered_within = if flags.has(TcpFlags::RST) { self.answered_within(way) } else { Span::ZERO };
         let (half, peer) = self.halves.pair_mut(way);
         if half.is_duplicate(segment) {
             half.note_duplicate();
@@ -210,8 +231,11 @@ impl Connection {
             _ => {}
         }
         half.packets = half.packets.saturating_add(1);
+        if let Some(rare) = &mut peer.rare {
+            rare.unheard = None;
+        }
         if flags.has(TcpFlags::RST) {
-            heard.rst = Some(reset(half, peer, segment));
+            heard.rst = Some(reset(half, peer, segment, answered_within));
             half.reset = true;
             half.last = Some(segment.at);
             half.remember(segment);
@@ -239,7 +263,7 @@ impl Connection {
             half.rare().zero_window = Some((first, segment.at));
         }
         half.window = segment.window;
-        half.last = Some(segment.at);
+        let before = half.last.replace(segment.at);
         heard.alive = half.reset && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
         let probe = segment.payload_len <= 1
             && !flags.has(TcpFlags::SYN)
@@ -252,7 +276,11 @@ impl Connection {
             let rare = half.rare();
             rare.keep_alives = rare.keep_alives.saturating_add(1);
             rare.last_keep_alive = Some(segment.at);
-        } else if segment.payload_len > 0 {
+            let (first, _, count) = rare.unheard.unwrap_or((segment.at, segment.at, 0));
+            rare.unheard = Some((first, segment.at, count.saturating_add(1)));
+        } else if segment.payload_len == 0 {
+            claim(half, segment, before);
+        } else {
             heard.repeated = take_in(half, peer, segment, limits, room, &mut |piece| sink(way, piece));
         }
         if flags.has(TcpFlags::FIN) {
@@ -308,7 +336,7 @@ impl Connection {
         let end = match (beyond, fin) {
             (Some(data), _) => data,
             (None, Some(fin)) => fin,
-            (None, None) if now => acked.unwrap_or(0),
+            (None, None) if now => acked.unwrap_or(0).max(claimed(half, peer).unwrap_or(0)),
             _ => return,
         };
         if end <= half.delivered {
@@ -336,8 +364,26 @@ impl Connection {
     }
 }
 
+/// Takes note of a bare ACK whose own sequence number lies beyond anything seen of its sender (RFC 9293 section 3.10.7: it is the next one
+/// that its sender will use): what lies between was sent. `before` is its sender's packet before it.
+fn claim(half: &mut Half, segment: &Segment<'_>, before: Option<At>) {
+    let ahead = distance(segment.seq, half.max);
+    if half.syn_seen && !half.finished && !segment.flags.has(TcpFlags::SYN) && (1..FARTHEST_CLAIM).contains(&ahead) {
+        let silent = before.is_some_and(|before| segment.at.time.since(before.time) >= CLAIM_SETTLES);
+        half.rare().claimed = Some((segment.at, segment.seq, silent));
+    }
+}
+
+/// The end of the stream as its sender's bare ACKs tell it (offset), if what they tell of had time to arrive: it came before a silence, or
+/// the receiver was heard of long enough afterwards.
+fn claimed(half: &Half, peer: &Half) -> Option<u64> {
+    let (at, seq, silent) = half.seldom()?.claimed?;
+    let settled = silent || peer.last.is_some_and(|last| last.time.since(at.time) >= CLAIM_SETTLES);
+    settled.then(|| half.offset_of(seq))
+}
+
 /// What the connection knows of a RST when it comes.
-fn reset(half: &Half, peer: &Half, segment: &Segment<'_>) -> RstSeen {
+fn reset(half: &Half, peer: &Half, segment: &Segment<'_>, answered_within: Span) -> RstSeen {
     let with_ack = segment.flags.has(TcpFlags::ACK);
     let refusal = with_ack && !half.started && peer.syn_seen && !peer.spoke;
     let trigger = peer
@@ -345,7 +391,14 @@ fn reset(half: &Half, peer: &Half, segment: &Segment<'_>) -> RstSeen {
         .rev()
         .find(|recent| if refusal { recent.flags.has(TcpFlags::SYN) } else { recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq })
         .map(Recent::at);
+    // Any segment with that ACK that is not long gone can be the one; only the newest few are kept.
+    let fits = |recent: &&Recent| {
+        recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq && segment.at.time.since(recent.at().time) <= answered_within
+    };
+    let others = peer.packets <= ALL_KEPT || peer.recent().any(|recent| !fits(&recent));
+    let earliest = peer.recent().find(fits).map(Recent::at).filter(|_| others && !with_ack);
     RstSeen {
+        earliest,
         trigger: if with_ack && !refusal { None } else { trigger },
         after_own_close: half.finished || half.reset,
         peer_unacked: peer.unacked(if with_ack { Some(segment.ack) } else { half.acked() }),

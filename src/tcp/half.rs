@@ -92,8 +92,12 @@ pub(super) struct Rare {
     pub keep_alives: u32,
     /// Newest keep-alive probe.
     pub last_keep_alive: Option<At>,
+    /// Keep-alive probes since the peer was last heard: first, newest, how many.
+    pub unheard: Option<(At, At, u32)>,
     /// First and newest zero window advertised.
     pub zero_window: Option<(At, At)>,
+    /// Where its stream had come by a bare ACK's own sequence number, beyond anything seen of it; and whether that ACK came after a silence.
+    pub claimed: Option<(At, u32, bool)>,
     /// Segments dropped for a wrong checksum.
     pub bad_checksums: u32,
     /// Overlaps that say different things.
@@ -350,6 +354,10 @@ impl Half {
     pub fn keep_alives(&self) -> (u32, Option<At>) {
         self.seldom().map_or((0, None), |rare| (rare.keep_alives, rare.last_keep_alive))
     }
+    /// Keep-alive probes that were never answered, since the peer was last heard: first, newest, how many.
+    pub fn unheard_probes(&self) -> Option<(At, At, u32)> {
+        self.seldom().and_then(|rare| rare.unheard)
+    }
     /// First and newest zero window it advertised.
     pub fn zero_window(&self) -> Option<(At, At)> {
         self.seldom().and_then(|rare| rare.zero_window)
@@ -377,6 +385,10 @@ impl Half {
     /// Bytes held beyond a hole.
     pub fn held(&self) -> usize {
         self.ahead.as_ref().map_or(0, |ahead| ahead.bytes())
+    }
+    /// Largest payload seen of it.
+    pub fn largest(&self) -> u32 {
+        self.largest_acked.max(self.largest_sent).into()
     }
     /// Largest payload the peer acknowledged whole.
     pub fn largest_acked(&self) -> u32 {

@@ -6,6 +6,9 @@ use crate::decode::Segment;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sender {
     ttl: u8,
+    /// TTL of the newest packet, and how many before it in a row had that one (counted to 255).
+    newest: u8,
+    run: u8,
     same: u32,
     other: u32,
     timestamps: bool,
@@ -15,6 +18,9 @@ pub struct Sender {
     /// 0 where its SYN was not seen or had none.
     mss: u16,
 }
+
+/// So many packets in a row show a route that changed, and no strays.
+const ROW: u8 = 4;
 
 impl Sender {
     /// Reads some of it.
@@ -30,6 +36,8 @@ impl Sender {
             self.mac = segment.source_mac;
             self.interface = segment.interface;
         }
+        self.run = if self.newest == segment.ttl { self.run.saturating_add(1) } else { 1 };
+        self.newest = segment.ttl;
         if self.ttl == segment.ttl {
             self.same = self.same.saturating_add(1);
         } else {
@@ -46,8 +54,11 @@ impl Sender {
         }
     }
 
-    /// The usual TTL and how many packets had it, if most had.
+    /// The usual TTL and how many packets had it, if most had; that of the newest packets, where a row of them has another (a route changed).
     pub fn ttl(&self) -> Option<(u8, u32)> {
+        if self.newest != self.ttl && self.run >= ROW {
+            return Some((self.newest, self.run.into()));
+        }
         (self.same > self.other).then_some((self.ttl, self.same))
     }
 

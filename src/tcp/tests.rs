@@ -133,6 +133,26 @@ fn a_hole_that_nobody_acknowledged_is_the_paths() {
 }
 
 #[test]
+fn a_bare_ack_tells_what_was_sent_and_never_came() {
+    let no: [&str; 0] = [];
+    let lost = |settled: bool, seq: u32, acked: u32| {
+        let mut rig = Rig::open(100, 500);
+        rig.c(ACK, 100, 500, b"hello");
+        rig.s(ACK, 500, 105, b"");
+        rig.millis += if settled { 3_000 } else { 0 };
+        rig.c(FIN | ACK, 105, acked, b"");
+        rig.s(ACK, seq, 106, b"");
+        rig.end();
+        rig.pieces.into_iter().filter(|(way, _)| *way != rig.client).map(|(_, piece)| piece).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(true, 562, 500), ["0:gap(62,PathLoss)"], "it had sent 62 bytes, which its peer never had");
+    assert_eq!(lost(false, 562, 500), no, "they may have been on their way");
+    assert_eq!(lost(true, 500, 500), no);
+    assert_eq!(lost(true, 499, 500), no, "a keep-alive");
+    assert_eq!(lost(true, 500 + (1 << 23), 500), no, "no flight is as long");
+}
+
+#[test]
 fn a_hole_filled_late_is_no_hole_and_no_repetition() {
     let mut rig = Rig::open(1000, 9000);
     rig.c(ACK, 1003, 9000, b"def");
@@ -274,4 +294,32 @@ fn a_pause_is_kept_while_later_data_is_not_acknowledged() {
     rig.c(ACK, 1019, 9006, b"quick");
     assert_eq!(pause(&rig), Some((before, after)), "no second had passed");
     assert_eq!(rig.conn.half(rig.client.opposite()).pause(), None);
+}
+
+#[test]
+fn probes_are_unheard_until_the_peer_speaks() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    rig.s(ACK, 9000, 1003, b"");
+    rig.c(ACK, 1002, 9000, b"");
+    rig.s(ACK, 9000, 1003, b"");
+    assert_eq!(rig.conn.half(rig.client).unheard_probes(), None, "it was answered");
+    rig.c(ACK, 1002, 9000, b"");
+    rig.c(ACK, 1002, 9000, b"");
+    assert_eq!(rig.conn.half(rig.client).unheard_probes().map(|(_, _, count)| count), Some(2));
+}
+
+#[test]
+fn a_reset_may_answer_any_recent_segment_with_its_number() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.s(ACK, 9000, 1000, b"hello");
+    rig.c(ACK, 1000, 9005, b"");
+    rig.millis += 1_000;
+    rig.c(ACK, 1000, 9005, b"one");
+    let asked = rig.frame;
+    rig.c(ACK, 1003, 9005, b"two");
+    let heard = rig.s(RST, 9005, 0, b"");
+    let seen = heard.rst.unwrap();
+    assert_eq!(seen.trigger.map(|at| at.frame), Some(asked + 1), "the newest");
+    assert_eq!(seen.earliest.map(|at| at.frame), Some(asked), "or the one before it, and not what was long gone");
 }

@@ -50,12 +50,16 @@ impl AlertDescription {
     pub const CERTIFICATE_UNKNOWN: AlertDescription = AlertDescription(46);
     /// A certificate whose issuer is not known or not trusted.
     pub const UNKNOWN_CA: AlertDescription = AlertDescription(48);
+    /// A certificate that is valid, and is not let in.
+    pub const ACCESS_DENIED: AlertDescription = AlertDescription(49);
     /// A signature or Finished that does not verify.
     pub const DECRYPT_ERROR: AlertDescription = AlertDescription(51);
     /// A version that is recognised and not supported.
     pub const PROTOCOL_VERSION: AlertDescription = AlertDescription(70);
     /// Ciphers weaker than the server requires.
     pub const INSUFFICIENT_SECURITY: AlertDescription = AlertDescription(71);
+    /// A trouble of the sender's own.
+    pub const INTERNAL_ERROR: AlertDescription = AlertDescription(80);
     /// A client certificate is wanted and none came.
     pub const CERTIFICATE_REQUIRED: AlertDescription = AlertDescription(116);
     /// No application protocol in common.

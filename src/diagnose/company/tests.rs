@@ -87,6 +87,7 @@ fn refusal(at: At) -> Rst {
         stepping: false,
         seq_offset: 0,
         after_peer: None,
+        after_question: None,
         from_here: false,
         came_in: false,
     }

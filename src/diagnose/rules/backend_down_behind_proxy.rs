@@ -1,10 +1,10 @@
-//! backend-down-behind-proxy: accepted, a round pause, then a FIN without one TLS byte: a proxy found no backend.
+//! backend-down-behind-proxy: accepted, a round pause, then a close without one TLS byte: a proxy found no backend.
 //!
 //! # What it means
 //!
 //! The connection was accepted and the ClientHello acknowledged, then came a pause of a round number of seconds and a FIN, without one byte
-//! of TLS. That is how a TCP-mode proxy behaves that takes the client first and cannot reach its backend: HAProxy tries again once a
-//! second, three times by default, so 3 s. Fault `undetermined`, with the server (its backend is down) and the proxy (its configuration) as
+//! of TLS (or a RST, where the proxy had left the hello unread). That is how a TCP-mode proxy behaves that takes the client first and cannot
+//! reach its backend: HAProxy tries again once a second, three times by default, so 3 s; nginx waits for `proxy_connect_timeout`. Fault `undetermined`, with the server (its backend is down) and the proxy (its configuration) as
 //! the two readings. Impact: the session failed.
 //!
 //! # How it looks in applications
@@ -44,7 +44,8 @@
 //!
 //! # How sure
 //!
-//! - Signs: the hello was acknowledged, no TLS byte came, the FIN came n × 1 s (or a known connect limit) later; the same pause in several
+//! - Signs: the hello was acknowledged, no TLS byte came, the close came n × 1 s (or a known connect limit) later, counted
+//!   from the hello or from the connection; the same pause in several
 //!   sessions makes it likely.
 //! - The capture before the proxy cannot show the backend. Another program that closes after a round read limit (no hello received by the
 //!   application, for example) looks the same: hence `undetermined`.
@@ -57,18 +58,18 @@
 //!   section 8.5.
 //! - nginx `ngx_stream_proxy_module`: `proxy_connect_timeout`.
 
-use crate::base::Side;
+use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Phase, Rst, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
     slug: "backend-down-behind-proxy",
     group: Group::Handshake,
-    summary: "the ClientHello was acknowledged, then after a round pause came a FIN without a byte of TLS",
+    summary: "the ClientHello was acknowledged, then after a round pause came a close without a byte of TLS",
     usual_fault: "undetermined",
     source: include_str!("backend_down_behind_proxy.rs"),
     yields_to: &["server-not-tls", "client-not-tls", "proxy-tunnel-cut"],
@@ -76,22 +77,24 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
-    let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::ClientHello)?;
+    let closed = session.bare_fin(Side::Server).is_some() || session.root_rst(Side::Server).is_some_and(Rst::fits_sender);
+    let root = session.root().filter(|_| closed && session.phase == Phase::ClientHello)?;
     if session.side(Side::Server).bytes > 0 {
         return None;
     }
-    let waited = common::since_hello(session, root.at)?;
-    let whole = (waited.secs()).round();
-    // Load balancers retry their backend at intervals of whole seconds (HAProxy: retries x 1 s) before they give the client up.
-    if !(1.0..=60.0).contains(&whole) || (waited.secs() - whole).abs() > 0.1 {
-        return None;
-    }
+    // Load balancers retry their backend at intervals of whole seconds (HAProxy: retries x 1 s), or give it so many (nginx:
+    // proxy_connect_timeout), before they give the client up: from the hello on, or from the connection.
+    let round = |waited: &Span| {
+        let whole = waited.secs().round();
+        (1.0..=60.0).contains(&whole) && (waited.secs() - whole).abs() <= 0.1
+    };
+    let waited = [common::since_hello(session, root.at)?, session.silence_since_open(root.at)].into_iter().find(round)?;
     Some(
         Reading::new(
             Fault::Undetermined,
             Confidence::Possible,
             Impact::SessionFailed,
-            format!("the server's address accepted the ClientHello, waited {} and closed without a byte: like a load balancer without a backend", tell::span(waited)),
+            format!("the server's address accepted the ClientHello, kept the client waiting for {} and closed without a byte: like a load balancer without a backend", tell::span(waited)),
         )
         .cite(tell::client_hello(session))
         .rule_out(Fault::Client, "it was waiting for an answer")

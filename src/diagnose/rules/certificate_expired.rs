@@ -52,6 +52,7 @@
 //!
 //! - Proof: the certificate in clear (TLS 1.2 or earlier, or keys) with `notAfter` before the frame's time, and the client's alert or FIN
 //!   right after it.
+//! - The dates of the certificates above it that the server sends along count as well: an expired intermediate fails a valid certificate.
 //! - In TLS 1.3 without keys the certificate is sealed. An alert 45 in clear (OpenSSL clients send it so even in TLS 1.3) is enough; a
 //!   sealed alert or a silent FIN is `certificate-rejected` or `client-closed-in-handshake`.
 //! - An expired certificate in a session that nevertheless works is not reported as its end: some clients do not verify.

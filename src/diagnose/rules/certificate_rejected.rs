@@ -55,6 +55,8 @@
 //! # How sure
 //!
 //! - Certain: who left, and at which message. With the certificate in clear, a name that does not fit the SNI is a direct observation.
+//! - Alert 44 says that the issuer has revoked it: fault `server`. An alert of another meaning (Perl's `internal_error`) counts where the
+//!   certificate in clear shows what is wrong.
 //! - TLS 1.3 without keys: an alert-sized record of the client before its Finished is a rejection of the certificate with high probability;
 //!   its number is not readable.
 //! - Looks alike: `probe` (the handshake was finished), `client-closed-in-handshake` (no alert; user abort or race possible).

@@ -72,7 +72,13 @@ pub static RULE: Rule = Rule {
     summary: "no cipher suite, group or signature algorithm in common: alert 40 or 71 at the hello",
     usual_fault: "undetermined",
     source: include_str!("cipher_mismatch.rs"),
-    yields_to: &["server-not-tls", "client-not-tls", "client-certificate-required", "client-certificate-rejected"],
+    yields_to: &[
+        "server-not-tls",
+        "client-not-tls",
+        "client-certificate-required",
+        "client-certificate-rejected",
+        "protocol-version-mismatch",
+    ],
     check,
 };
 

@@ -53,6 +53,8 @@
 //!   then close_notify is `unknown`, not `likely`.
 //! - Not this cause: a close_notify settles only its sender's direction. An answer cut in mid-record after the client's half-close is a
 //!   truncation.
+//! - Nor does it say that all was answered: a server that takes leave politely and owes the answer to the only request leaves the fault
+//!   `undetermined`; with keys, `server`.
 //! - In TLS 1.3 without keys, two bytes of application data look like an alert; protocols with two-byte messages (MQTT, WebSocket) stay
 //!   `unknown`.
 //! - What decides: a key log (`--keylog FILE`) turns `likely` into `sent` or `absent`.
@@ -67,6 +69,7 @@
 use crate::base::Side;
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{CloseNotify, Ending, Phase, Session};
@@ -112,6 +115,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
                 .advise("Treat what the application got as incomplete."),
         );
     }
+    if closer == Side::Server && common::asked_in_vain(session) {
+        return Some(unanswered(session));
+    }
     let mut reading = Reading::new(
         Fault::None,
         if session.close_notify[closer] == CloseNotify::Sent { Confidence::Certain } else { Confidence::Likely },
@@ -128,4 +134,32 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         reading = reading.advise("Give the key log of either end to read the alert instead of inferring it from its length and place.");
     }
     Some(reading)
+}
+
+/// The server took leave properly and owed an answer: what it had said was whole, what it was asked it had not said.
+fn unanswered(session: &Session) -> Reading {
+    let known = session.exchange_state().is_some();
+    let doubt = if known { "" } else { ", as far as can be told without keys" };
+    let reading = Reading::new(
+        if known { Fault::Server } else { Fault::Undetermined },
+        if known { Confidence::Likely } else { Confidence::Possible },
+        if known { Impact::SessionFailed } else { Impact::Unknown },
+        format!("the server said close_notify before it closed, and had not answered the client's last request{doubt}"),
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .rule_out(Fault::Client, "it had not closed, and was waiting")
+    .rule_out(Fault::Network, "the server had acknowledged the request, and its goodbye came through");
+    let reading = if known {
+        reading
+    } else {
+        reading
+            .or(
+                Fault::Server,
+                "clean-close",
+                "a limit of its own ended the exchange before the answer was ready (Go: WriteTimeout; an upstream that took too long)",
+                "the server's log, or a key log (SSLKEYLOGFILE) of either end",
+            )
+            .or(Fault::None, "clean-close", "what the client had sent last needed no answer", "what the application speaks")
+    };
+    reading.advise("Look into the server's log for the client's last request: was it answered, refused, or given up?")
 }

@@ -126,11 +126,19 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
                 None if reset.fits_sender() => (reset.peer_app_records, reset.peer_unacked),
                 None => return None,
             };
-            let more = server.app_records.saturating_sub(known);
+            // What the FIN acknowledged had come before it, wherever it was captured.
+            let had = fin.is_some_and(|fin| fin.knew >= server.last_app_end);
+            let more = if had { 0 } else { server.app_records.saturating_sub(known) };
             // It read on for a while, with the server's data still coming when it reset.
             let coming =
                 fin.is_none() && reset.after_peer.is_some_and(|span| span < RECENT) && server.last_app.is_some_and(|last| last > root.at);
             let open = server.fin.is_none() && !session.announced(Side::Server);
+            // What came only long after a client that was owed nothing had gone was not still coming then.
+            if !session.outstanding()
+                && server.pause.is_some_and(|(before, after)| before < root.at && after.time.since(root.at.time) > LATE)
+            {
+                return None;
+            }
             let midway = server.cut_record.is_some_and(|cut| cut.at < root.at || cut.have > 0) || (coming && open);
             if more == 0 && !midway {
                 return None;
@@ -205,6 +213,9 @@ fn cut_short(session: &Session, cut: &Cut, root: &Act) -> Option<Reading> {
 
 /// A server that was silent this long in mid-answer was not just sending.
 const STALLED: Span = Span::from_millis(1_800);
+
+/// Data that comes so long after the close was not under way when it was made.
+const LATE: Span = Span::from_millis(1_000);
 
 /// Server data this close before the close was still under way.
 const RECENT: Span = Span::from_millis(50);

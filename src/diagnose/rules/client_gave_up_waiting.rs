@@ -61,7 +61,7 @@
 //! - RFC 9110 sections 9.2.2 and 15.6.5; RFC 9112 section 9.5.
 //! - HAProxy configuration manual: section 8.5 (`sH`, `CH`); nginx `proxy_read_timeout`; AWS: ALB timeouts.
 
-use crate::base::{At, Side, Span};
+use crate::base::{At, GapReason, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
@@ -91,10 +91,14 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     }
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     let asked = client.at_close.last?;
+    // What the client acknowledged and the capture lacks may have been the answer.
+    if server.gaps.iter().any(|(at, _, why)| *why == GapReason::CaptureLoss && *at >= asked) {
+        return None;
+    }
     let waited = root.at.time.since(asked.time);
     // A timer, and a protocol in which requests are answered: it had answered before, or is HTTP by its name.
     let rhythm = client.turns > 1 && server.at_close.last_answer.is_some();
-    let http = asked_in_http(session) && waited >= PATIENCE;
+    let http = common::asked_in_http(session) && waited >= PATIENCE;
     // A limit on the whole exchange runs from the beginning.
     let round = is_round(waited) || (http && is_round(session.silence_since_open(root.at)));
     if !round || !(rhythm || http) || client.unanswered.is_some_and(|lost| lost.since < root.at) {
@@ -148,26 +152,3 @@ const PATIENCE: Span = Span::from_millis(1_900);
 fn is_round(waited: Span) -> bool {
     waited >= PATIENCE && (waited.secs() - waited.secs().round()).abs() <= 0.15
 }
-
-/// The client said one thing, at once and no longer than a request, in HTTP, in which every request is answered: by the names it offers
-/// (RFC 7301 section 6, RFC 9113 section 3.2), or, where it offers none, by the port.
-fn asked_in_http(session: &Session) -> bool {
-    let Some(hello) = session.tls.client_hello.as_deref() else { return false };
-    let client = session.side(Side::Client);
-    let at_once = client.first_app.zip(client.at_close.last).is_some_and(|(first, last)| last.time.since(first.time) < AT_ONCE);
-    let mut offers = hello.alpn().peekable();
-    let http = match offers.peek() {
-        Some(_) => offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2")),
-        None => session.ends.server.port == HTTPS && session.prelude.is_none(),
-    };
-    http && client.turns <= 1 && at_once && client.app_bytes < UPLOAD
-}
-
-/// One who sends for longer is telling something, or not done with asking.
-const AT_ONCE: Span = Span::from_millis(200);
-
-/// A request of this size is an upload, and may not have been complete.
-const UPLOAD: u64 = 16_384;
-
-/// The port of HTTPS (RFC 9110 section 4.2.2).
-const HTTPS: u16 = 443;

@@ -1,5 +1,6 @@
 //! What several rules need: ICMP codes by meaning, refusals before TLS, offers, objections, and who left at which step.
 
+use crate::app;
 use crate::base::{At, Side, Span, printable};
 use crate::decode::IcmpKind;
 use crate::diagnose::rule::Reading;
@@ -7,7 +8,7 @@ use crate::diagnose::tell;
 use crate::diagnose::verdict::{Citation, Confidence, Fault, Impact};
 use crate::prelude::{Refusal, State, Story, describe_plain, first_line};
 use crate::session::{Act, ActKind, Ending, Phase, Rst, RstKind, Session};
-use crate::tls::{Alert, AlertDescription, NameMatch, Validity, Version, name_matches};
+use crate::tls::{Alert, AlertDescription, Chain, NameMatch, Validity, Version, name_matches};
 
 /// The RST that refused the connection.
 pub fn refusal(session: &Session) -> Option<&Rst> {
@@ -113,6 +114,14 @@ pub fn starved(session: &Session) -> Option<(At, Span)> {
     (waited >= STARVED && !session.side(Side::Client).window_closed).then_some((cut.until, waited))
 }
 
+/// How long the server had waited at `at` for something more from the client: since it spoke last, or since the connection was up.
+pub fn kept_waiting(session: &Session, at: At) -> Span {
+    match session.side(Side::Client).last_data {
+        Some(last) if last <= at => at.time.since(last.time),
+        _ => session.silence_since_open(at),
+    }
+}
+
 /// Time since the ClientHello.
 pub fn since_hello(session: &Session, at: At) -> Option<Span> {
     Some(at.time.since(session.tls.client_hello_at?.time)).filter(|span| *span >= Span::ZERO)
@@ -168,6 +177,8 @@ pub struct Rejection<'a> {
     /// What is wrong with the certificate, where it was in clear and something is.
     flaw: Option<String>,
     certain: bool,
+    /// The client says that its issuer has taken it back.
+    revoked: bool,
 }
 
 /// The client's rejection of the server's certificate, if that is what the session shows: an alert that says so, or a certificate in clear
@@ -176,7 +187,10 @@ pub fn certificate_rejection(session: &Session) -> Option<Rejection<'_>> {
     let root = session.root().filter(|root| root.side == Some(Side::Client))?;
     let certificate_at = session.tls.certificate_at.or(session.tls.server_hello_at)?;
     let (flaw, by_sight) = flaw(session);
-    let alert = session.root_alert().filter(|(side, alert, _)| *side == Side::Client && about_certificates(alert.description));
+    // Some programs refuse a certificate in a word that is not about certificates (Perl: internal_error): what is wrong with it tells.
+    let meant = |alert: &Alert| flaw.is_some() && session.phase == Phase::Handshake && without_reason(alert.description);
+    let alert =
+        session.root_alert().filter(|(side, alert, _)| *side == Side::Client && (about_certificates(alert.description) || meant(alert)));
     let sealed = session.root_sealed_fatal().filter(|(side, _)| *side == Side::Client && session.phase == Phase::Handshake);
     let (how, said) = match (alert, sealed) {
         (Some((_, alert, _)), _) => (tell::alert(alert), Some(alert.description)),
@@ -204,7 +218,12 @@ pub fn certificate_rejection(session: &Session) -> Option<Rejection<'_>> {
     if root.at < certificate_at {
         return None;
     }
-    Some(Rejection { session, why, at: root.at, how, flaw, certain: said.is_some() })
+    let certain = said.is_some_and(about_certificates);
+    Some(Rejection { session, why, at: root.at, how, flaw, certain, revoked: said == Some(AlertDescription::CERTIFICATE_REVOKED) })
+}
+
+fn without_reason(description: AlertDescription) -> bool {
+    matches!(description, AlertDescription::INTERNAL_ERROR | AlertDescription::HANDSHAKE_FAILURE | AlertDescription::ACCESS_DENIED)
 }
 
 fn about_certificates(description: AlertDescription) -> bool {
@@ -235,6 +254,9 @@ fn flaw(session: &Session) -> (Option<String>, Option<Objection>) {
         Validity::NotYet => return (Some("it was not valid yet".to_owned()), Some(Objection::Expired)),
         _ => {}
     }
+    if let Some(subject) = session.tls.certificates.as_ref().and_then(|chain| expired_issuer(chain, now)) {
+        return (Some(format!("a certificate above it, of {}, had expired", printable(subject, 80))), Some(Objection::Expired));
+    }
     if let Some(name) = session.sni()
         && name_matches(leaf, &name) == NameMatch::Differs
     {
@@ -246,6 +268,19 @@ fn flaw(session: &Session) -> (Option<String>, Option<Objection>) {
     (None, None)
 }
 
+/// A certificate above the server's own that was sent with it and had expired: its subject.
+fn expired_issuer(chain: &Chain, now: i64) -> Option<&str> {
+    let mut issuer: &str = &chain.leaf.as_deref()?.issuer;
+    for _ in 0..chain.others.len() {
+        let above = chain.others.iter().find(|above| above.readable && *above.subject == *issuer)?;
+        if above.valid_at(now) == Validity::Expired {
+            return Some(&above.subject);
+        }
+        issuer = &above.issuer;
+    }
+    None
+}
+
 impl Rejection<'_> {
     /// The reading, for the rule of that cause.
     pub fn reading(&self, slug: &'static str) -> Reading {
@@ -254,7 +289,7 @@ impl Rejection<'_> {
         let seen_expired = expired && self.flaw.is_some();
         let visible = session.tls.certificates.is_some();
         // A date can be checked; trust and names depend on what the client expects. A valid certificate called expired is a wrong clock.
-        let fault = if seen_expired || (expired && !visible) { Fault::Server } else { Fault::Undetermined };
+        let fault = if seen_expired || (expired && !visible) || self.revoked { Fault::Server } else { Fault::Undetermined };
         let confidence = if self.certain || seen_expired { Confidence::Likely } else { Confidence::Possible };
         let said = self.flaw.as_ref().map_or(String::new(), |flaw| format!(": {flaw}"));
         let summary = match self.why {
@@ -266,6 +301,7 @@ impl Rejection<'_> {
             }
             Objection::Expired => format!("the client rejected the server's certificate as expired ({}){said}", self.how),
             Objection::Untrusted => format!("the client does not trust the server's certificate ({}){said}", self.how),
+            Objection::Other if self.revoked => format!("the server's certificate is revoked, says the client ({}){said}", self.how),
             Objection::Other => format!("the client left over the server's certificate ({}){said}", self.how),
         };
         let mut reading = Reading::new(fault, confidence, Impact::SessionFailed, summary).cite(self.certificate());
@@ -304,6 +340,9 @@ impl Rejection<'_> {
             .advise(match self.why {
                 Objection::Expired => "Renew the certificate on every server behind that address, and reload them; check the client's clock.",
                 Objection::Untrusted => "Send the whole chain from the server, or add the issuing CA to the client's trust store.",
+                Objection::Other if self.revoked => {
+                    "Renew the certificate on every server behind that address: its issuer revoked it (openssl s_client -crl_check, or the issuer's OCSP, tells when)."
+                }
                 Objection::Other => "Read the client's own error: it says what it missed (name, usage, issuer).",
             })
     }
@@ -400,6 +439,43 @@ pub fn unless_forged(reading: Reading, session: &Session, rst: &Rst) -> Reading 
         .advise("If its log knows nothing of it, capture there at the same time: a RST that does not leave it came from between.")
 }
 
+/// The client said one thing, at once and no longer than a request, in HTTP, in which every request is answered: by the names it offers
+/// (RFC 7301 section 6, RFC 9113 section 3.2), or, where it offers none, by the port.
+pub fn asked_in_http(session: &Session) -> bool {
+    let Some(hello) = session.tls.client_hello.as_deref() else { return false };
+    let client = session.side(Side::Client);
+    let at_once = client.first_app.zip(client.at_close.last).is_some_and(|(first, last)| last.time.since(first.time) < AT_ONCE);
+    let mut offers = hello.alpn().peekable();
+    let http = match offers.peek() {
+        Some(_) => offers.all(|alpn| matches!(alpn, b"http/1.1" | b"http/1.0" | b"h2")),
+        None => session.ends.server.port == HTTPS && session.prelude.is_none(),
+    };
+    http && client.turns <= 1 && at_once && client.app_bytes < UPLOAD
+}
+
+/// One who sends for longer is telling something, or not done with asking.
+const AT_ONCE: Span = Span::from_millis(200);
+
+/// A request of this size is an upload, and may not have been complete.
+const UPLOAD: u64 = 16_384;
+
+/// The port of HTTPS (RFC 9110 section 4.2.2).
+const HTTPS: u16 = 443;
+
+/// The server knew of a request that it had not answered when it closed: one in HTTP, the only one of its connection.
+pub fn asked_in_vain(session: &Session) -> bool {
+    let knew = session.root().and_then(|root| root.knew).is_some_and(|knew| knew >= session.side(Side::Client).last_app_end);
+    // An answer that came early, while the request was still being sent, is one.
+    let first = session.side(Side::Client).first_app;
+    let silent = session.side(Side::Server).at_close.last_answer.is_none_or(|answer| first.is_some_and(|first| answer < first));
+    let kind = match session.exchange_state() {
+        Some(app::State::Outstanding { .. }) => true,
+        Some(_) => false,
+        None => silent && asked_in_http(session),
+    };
+    kind && session.outstanding() && knew
+}
+
 /// A RST that may not have been sent by the side it names.
 pub fn doubt(mut reading: Reading, session: &Session, rst: &Rst, misfits: &[String]) -> Reading {
     let side = session.root_side().unwrap_or(Side::Server);
@@ -433,5 +509,33 @@ pub fn plain(bytes: &[u8]) -> String {
     match describe_plain(bytes) {
         Some(protocol) => format!("{}: \"{line}\"", protocol.name()),
         None => format!("\"{line}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{Authority, Certificate};
+
+    #[test]
+    fn only_what_stands_above_the_servers_own_certificate_can_fail_it() {
+        let above = |subject: &str, issuer: &str, until: i64| Authority {
+            readable: true,
+            subject: subject.into(),
+            issuer: issuer.into(),
+            not_before: 0,
+            not_after: until,
+        };
+        let leaf = Certificate { issuer: "CN=Second".into(), ..Certificate::default() };
+        let chain = |others: Vec<Authority>| Chain { leaf: Some(Box::new(leaf.clone())), others: others.into(), ..Chain::default() };
+        let good = chain(vec![above("CN=Second", "CN=First", 900), above("CN=First", "CN=Root", 900)]);
+        assert_eq!(expired_issuer(&good, 500), None);
+        assert_eq!(expired_issuer(&good, 901), Some("CN=Second"));
+        let first = chain(vec![above("CN=First", "CN=Root", 400), above("CN=Second", "CN=First", 900)]);
+        assert_eq!(expired_issuer(&first, 500), Some("CN=First"), "in whatever order they were sent");
+        let stray = chain(vec![above("CN=Second", "CN=First", 900), above("CN=Old", "CN=Root", 400)]);
+        assert_eq!(expired_issuer(&stray, 500), None, "one that is not above it does not matter");
+        let circle = chain(vec![above("CN=Second", "CN=Second", 900)]);
+        assert_eq!(expired_issuer(&circle, 500), None, "and a circle has an end");
     }
 }

@@ -97,7 +97,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         apart > session.round_trip_to(side).unwrap_or(Span::from_millis(50)).max(Span::from_millis(1))
     });
     // An answer that came back sooner than the path to that side allows was not given there.
-    let too_soon = match (session.round_trip_to(side), rst.after_peer) {
+    let too_soon = match (session.round_trip_to(side), rst.after_question) {
         (Some(path), Some(took)) if rst.kind == RstKind::Reply && rst.from_nowhere() => {
             path > Span::from_millis(5) && took.nanos().saturating_mul(5) < path.nanos()
         }
@@ -106,7 +106,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if too_soon {
         signs.push(format!(
             "it answers within {} where the way to the {side} and back takes {}",
-            tell::span(rst.after_peer.unwrap_or_default()),
+            tell::span(rst.after_question.unwrap_or_default()),
             tell::span(session.round_trip_to(side).unwrap_or_default())
         ));
     }

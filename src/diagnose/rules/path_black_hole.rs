@@ -43,6 +43,9 @@
 //!
 //! - Proof of the stall: three or more retransmissions of the same byte with doubling pauses (Linux 0.2, 0.4, 0.8, 1.7 s ...) and no
 //!   progress in the acknowledgements.
+//! - Proof without one: a bare ACK carries the number of the next byte its sender will send. Where that is beyond what ever came by, and the
+//!   receiver never acknowledged it, what lies between was sent and lost: fault `network`.
+//! - Unanswered keep-alive probes, and the RST with which their sender's kernel then gives up, are the same picture in a silence.
 //! - Not decidable from one place: forward path, return path, dead peer, silent firewall.
 //! - If the silence began after an idle gap that fits a timer, `middlebox-idle-timeout` is given as an alternative. If only large segments
 //!   are lost: `path-mtu-black-hole`. If the peer still acknowledges: `server-unresponsive` or `zero-window-stall`.
@@ -54,7 +57,7 @@
 //! - RFC 9293 sections 3.8.1, 3.8.3 and 3.8.4; RFC 6298; RFC 5482 (user timeout).
 //! - Linux kernel documentation, ip-sysctl: `tcp_retries2`, `tcp_keepalive_time`; nf_conntrack-sysctl.
 
-use crate::base::Side;
+use crate::base::{GapReason, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -83,6 +86,9 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     if session.ending != Ending::Stall {
         return None;
+    }
+    if let Some(reading) = never_arrived(session).or_else(|| unheard(session)) {
+        return Some(reading);
     }
     let (side, lost) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.side(side).unanswered?)))?;
     let took = lost.until.time.since(lost.since.time);
@@ -122,5 +128,72 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         reading
             .advise(format!("Capture at the {peer} at the same time: packets that do not arrive are lost on the way."))
             .advise(tell::capture_at(session, peer)),
+    )
+}
+
+/// What one side sent never came by, nor did its receiver ever have it, and nothing of it was sent again where this capture could see it: its
+/// sender's own sequence numbers tell that it was sent.
+fn never_arrived(session: &Session) -> Option<Reading> {
+    let unanswered = |side: Side| session.side(side).unanswered.is_some();
+    if unanswered(Side::Client) || unanswered(Side::Server) {
+        return None;
+    }
+    // What a side that closed had said last may be its answer to the close.
+    let lost = |side: &Side| session.side(*side).swallowed() && session.side(*side).fin.is_none() && session.root_side() != Some(*side);
+    let side = [Side::Server, Side::Client].into_iter().find(lost)?;
+    let facts = session.side(side);
+    let bytes = facts.gaps.iter().filter(|(_, _, why)| *why == GapReason::PathLoss).map(|(_, len, _)| len).sum();
+    let last = facts.last_packet?;
+    let what = if facts.bytes == 0 { "what the" } else { "the rest of what the" };
+    Some(
+        Reading::new(
+            Fault::Network,
+            Confidence::Likely,
+            Impact::SessionFailed,
+            format!(
+                "{what} {side} sent never arrived: {} were lost on the way, while its bare acknowledgements came through",
+                tell::bytes(bytes)
+            ),
+        )
+        .cite(tell::missing(last, side, bytes, "sent, by its sender's sequence numbers; never acknowledged by its receiver"))
+        .cite(tell::saw(last, side, "a packet of its sender that did come"))
+        .rule_out(Fault::from(side), "it had sent it")
+        .rule_out(Fault::from(side.peer()), "it was there to receive it, and acknowledged nothing")
+        .or(Fault::Proxy, "path-black-hole", "a box that drops segments with data, or by their content", tell::capture_at(session, side))
+        .advise(tell::capture_at(session, side)),
+    )
+}
+
+/// One side's kernel asked in a silence whether the other one is still there, and heard nothing.
+fn unheard(session: &Session) -> Option<Reading> {
+    let sides = [Side::Client, Side::Server];
+    if sides.iter().any(|side| session.side(*side).unanswered.is_some()) {
+        return None;
+    }
+    let (side, (first, last, count)) = sides.into_iter().find_map(|side| Some((side, session.side(side).unheard_probes?)))?;
+    let peer = side.peer();
+    Some(
+        Reading::new(
+            Fault::Undetermined,
+            Confidence::Possible,
+            Impact::Unknown,
+            format!(
+                "{} of the {side} went unanswered over {}: the {peer} or the path to it was gone, in a silence",
+                tell::plural(u64::from(count), "keep-alive probe"),
+                tell::span(last.time.since(first.time))
+            ),
+        )
+        .cite(tell::saw(first, side, "the first probe that nothing answered"))
+        .cite(tell::saw(last, side, "the last one"))
+        .rule_out(Fault::from(side), "it only asked whether the other one was still there")
+        .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", tell::capture_at(session, peer))
+        .or(
+            Fault::Proxy,
+            "middlebox-idle-timeout",
+            "a firewall or NAT that forgot the connection and drops silently",
+            tell::capture_at(session, peer),
+        )
+        .or(Fault::from(peer), "path-black-hole", "its host is down, asleep, or has another address", tell::capture_at(session, peer))
+        .advise(tell::capture_at(session, peer)),
     )
 }

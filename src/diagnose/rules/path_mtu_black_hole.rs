@@ -46,6 +46,7 @@
 //!   acknowledged (even selectively, behind the hole), no ICMP seen.
 //! - On the client's side of the loss only the symptom is seen: the small last piece of the server's flight arrives, the client
 //!   acknowledges nothing but that piece (SACK), then silence.
+//! - Not this cause: a hole in a stream of which segments of full size came by.
 //! - Looks alike: `path-black-hole` (small packets are lost too), `large-client-hello-dropped` (the *small* second segment is lost), random
 //!   loss (it recovers).
 //! - If an ICMP 3/4 is seen and the sender then uses smaller segments, everything works as designed: no finding.
@@ -81,7 +82,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         let facts = session.side(side);
         let full = facts.unanswered.is_some_and(|lost| lost.only_full_size && lost.retransmissions >= 3 && lost.passed_smaller);
         // Seen from behind the bottleneck: what is missing never came, and what was small did.
-        let hole = facts.gaps.iter().any(|(_, len, why)| *why == GapReason::PathLoss && *len >= 1_200);
+        let hole = !facts.full_size_seen && facts.gaps.iter().any(|(_, len, why)| *why == GapReason::PathLoss && *len >= 1_200);
         (full || hole).then_some((side, full))
     };
     let (side, full) = [Side::Client, Side::Server].into_iter().find_map(big)?;

@@ -109,7 +109,10 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     } else {
         return None;
     };
-    let mut reading = Reading::new(Fault::None, Confidence::Likely, Impact::None, summary)
+    // A rejection that is not said (GnuTLS) looks the same where the certificate is encrypted.
+    let hidden = greeting && session.ending == Ending::Fin && session.tls.certificates.is_none() && !session.tls.resumed;
+    let confidence = if hidden { Confidence::Possible } else { Confidence::Likely };
+    let mut reading = Reading::new(Fault::None, confidence, Impact::None, summary)
         .cite(tell::inferred(root.at, Side::Client, what))
         .rule_out(Fault::Server, "it had not closed and owed nothing");
     if greeting {

@@ -53,6 +53,7 @@
 //! # How sure
 //!
 //! - Certain: the alert, who sent it, and what the ClientHello offered. A plaintext alert before ServerHello cannot be misread.
+//! - OpenSSL 3 answers an offer of nothing newer than TLS 1.1 with alert 40 or 80: very likely the versions, and nobody is named.
 //! - Not decidable: which side *should* change; only a retired offer decides it.
 //! - Looks alike: `cipher-mismatch` (40), version intolerance (an old server or box that closes or resets on a new ClientHello:
 //!   `server-closed-in-handshake`), and `inappropriate_fallback` (86), where the interesting failure is the connection *before*.
@@ -84,16 +85,22 @@ pub static RULE: Rule = Rule {
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let (side, alert, at) = session.root_alert()?;
-    if session.phase == Phase::Established
-        || alert.description != AlertDescription::PROTOCOL_VERSION
-        || session.side(Side::Server).plain.is_some()
-    {
+    let newest = session.tls.client_hello.as_ref().map(|hello| hello.highest_version());
+    let said = alert.description == AlertDescription::PROTOCOL_VERSION;
+    // OpenSSL 3 has no word for versions that it does not even know of (SSL 3.0) or may not use (TLS 1.1 at security level 1).
+    let meant = matches!(alert.description, AlertDescription::HANDSHAKE_FAILURE | AlertDescription::INTERNAL_ERROR)
+        && side == Side::Server
+        && session.phase == Phase::ClientHello
+        && newest.is_some_and(|version| version < Version::TLS12);
+    if session.phase == Phase::Established || !(said || meant) || session.side(Side::Server).plain.is_some() {
         return None;
     }
     let offered = common::offered_versions(session);
-    let newest = session.tls.client_hello.as_ref().map(|hello| hello.highest_version());
     let chosen = session.tls.version;
     let summary = match side {
+        Side::Server if !said => {
+            format!("very likely no TLS version in common: the client offered only {offered}, the server answered {}", tell::alert(alert))
+        }
         Side::Server => format!("no TLS version in common: the client offered {offered}, the server answered {}", tell::alert(alert)),
         Side::Client => format!(
             "no TLS version in common: the server chose {}, the client answered {}",
@@ -103,7 +110,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     };
     // Nothing newer than TLS 1.1 (deprecated by RFC 8996) names the side that is out of date.
     let outdated = match side {
-        Side::Server => newest.filter(|version| *version < Version::TLS12).map(|_| Side::Client),
+        Side::Server => newest.filter(|version| said && *version < Version::TLS12).map(|_| Side::Client),
         Side::Client => chosen.filter(|version| *version < Version::TLS12).map(|_| Side::Server),
     };
     let reading = Reading::new(

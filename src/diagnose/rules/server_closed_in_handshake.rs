@@ -55,6 +55,7 @@
 //! # How sure
 //!
 //! - Certain: the server's FIN acknowledges the hello and no alert preceded it. Who closed is direct observation.
+//! - Where the ClientHello never was complete and the server had waited for the rest, nobody is accused: it may have been owed that.
 //! - Not decidable: why. The candidates above differ in time (at once, after n seconds) and by which hello passes; the verdict lists what
 //!   the capture rules out.
 //! - Looks alike: `server-reset-in-handshake` (RST), `server-not-tls` (plain bytes came back), `probe` (no ClientHello),
@@ -73,7 +74,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Phase, Session};
+use crate::session::{Ending, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -91,6 +92,7 @@ pub static RULE: Rule = Rule {
         "proxy-tunnel-cut",
         "server-truncated-record",
         "server-unresponsive",
+        "server-idle-timeout",
         "capture-incomplete",
         "starttls-refused",
     ],
@@ -108,26 +110,36 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let what = if polite { "a close_notify" } else { "a FIN and no alert" };
     // A server that takes leave properly has its reasons; one that just goes owes an alert (RFC 8446 section 6.2).
     // One that closes on a client that said nothing for long only stopped waiting.
-    let patient = session.phase == Phase::Connecting && session.silence_since_open(root.at) > Span::from_secs(1);
+    let patient = session.tls.client_hello_at.is_none() && common::kept_waiting(session, root.at) > Span::from_secs(1);
     let (fault, confidence) =
         if polite || patient { (Fault::Undetermined, Confidence::Possible) } else { (Fault::Server, Confidence::Likely) };
-    Some(
-        Reading::new(
-            fault,
-            confidence,
-            Impact::SessionFailed,
-            format!("the server closed in the handshake with {what}, {}{pause}", common::last_step(session, root.at)),
-        )
-        .cite(tell::client_hello(session))
-        .rule_out(Fault::Client, "it was waiting for the server's answer")
-        .rule_out(Fault::Network, "a FIN in sequence came back from the server's address")
-        .or(
-            Fault::Proxy,
+    let reading = Reading::new(
+        fault,
+        confidence,
+        Impact::SessionFailed,
+        format!("the server closed in the handshake with {what}, {}{pause}", common::last_step(session, root.at)),
+    )
+    .cite(tell::client_hello(session));
+    let reading = if patient {
+        reading.cite(tell::last_data(session, Side::Client)).or(
+            Fault::Client,
             "server-closed-in-handshake",
-            "a load balancer or firewall that terminates TCP at this address",
-            "its log, and a capture behind it",
+            "it began its ClientHello and never finished it",
+            "the client's log, or a capture there: did it send the rest?",
         )
-        .advise(format!("Look into the log of the server (or load balancer) at {} at {}.", session.ends.server, tell::clock(root.at)))
-        .advise(format!("Try other names and versions: openssl s_client -connect {} -servername NAME -tls1_2.", session.ends.server)),
+    } else {
+        reading.rule_out(Fault::Client, "it was waiting for the server's answer")
+    };
+    Some(
+        reading
+            .rule_out(Fault::Network, "a FIN in sequence came back from the server's address")
+            .or(
+                Fault::Proxy,
+                "server-closed-in-handshake",
+                "a load balancer or firewall that terminates TCP at this address",
+                "its log, and a capture behind it",
+            )
+            .advise(format!("Look into the log of the server (or load balancer) at {} at {}.", session.ends.server, tell::clock(root.at)))
+            .advise(format!("Try other names and versions: openssl s_client -connect {} -servername NAME -tls1_2.", session.ends.server)),
     )
 }

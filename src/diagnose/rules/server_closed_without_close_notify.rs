@@ -59,6 +59,7 @@
 //! - Certain: the server's FIN came first, every byte of its stream up to it was seen, and no record of alert length stands at its end.
 //! - With a key log of HTTP/1, HTTP/2 or WebSocket: whether the answer was whole is read, not guessed. "100 of 1000 bytes" is `data_lost`
 //!   and the server's; a whole answer is nobody's fault, and costs nothing.
+//! - Half a second after the last data, with nothing outstanding, a complete answer is as likely as a cut one: `undetermined`.
 //! - A FIN on a record boundary proves nothing about completeness. Only keys (Content-Length, END_STREAM) decide it; a record cut in the
 //!   middle is `server-truncated-record`.
 //! - Looks alike: `server-idle-timeout` (nothing outstanding, after a silence), `client-closed-without-close-notify` (the client's FIN was
@@ -72,7 +73,7 @@
 //! - OpenSSL 3.0 migration guide; php-src issue 8369; HAProxy configuration manual, section 8.5.
 
 use crate::app::Cut;
-use crate::base::{At, Side};
+use crate::base::{At, Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
@@ -123,12 +124,25 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             Confidence::Possible,
         )
     };
-    let mut reading =
-        Reading::new(Fault::Server, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
-            .cite(tell::last_data(session, Side::Client))
-            .cite(tell::last_data(session, Side::Server))
-            .rule_out(Fault::Client, "it had not closed")
-            .rule_out(Fault::Network, "a FIN in sequence came from the server's address");
+    // After a pause that its sending did not have, an answer that was all there is as likely.
+    // Data that was captured after the FIN was sent before it: then the pause is not known.
+    let server = session.side(Side::Server);
+    let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
+    let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    let fault = if paused { Fault::Undetermined } else { Fault::Server };
+    let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
+        .cite(tell::last_data(session, Side::Client))
+        .cite(tell::last_data(session, Side::Server))
+        .rule_out(Fault::Client, "it had not closed")
+        .rule_out(Fault::Network, "a FIN in sequence came from the server's address");
+    if paused {
+        reading = reading.or(
+            Fault::Server,
+            "server-closed-without-close-notify",
+            "it stopped in the middle of an answer",
+            "the server's log, or a key log (SSLKEYLOGFILE) of either end",
+        );
+    }
     if !known {
         reading = reading.or(
             Fault::None,
@@ -143,6 +157,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .advise("Let the server call its library's TLS shutdown (SSL_shutdown) before it closes the socket."),
     )
 }
+
+/// So long nothing came before the close that it does not look like the middle of an answer.
+const PAUSE: Span = Span::from_millis(500);
 
 /// Keys show that nothing was cut off.
 fn complete(session: &Session) -> Reading {

@@ -63,6 +63,8 @@
 //! - A match only suggests an owner: 60, 300 and 3600 s have many.
 //! - Looks alike: `middlebox-idle-timeout` (a RST or silence to the *next* packet, the server never closed),
 //!   `server-closed-without-close-notify` (something was owed), `keepalive-race` (a request crossed).
+//! - A connection on which the client never said a word (opened in advance, forgotten) and which the server closes is one too: `possible`, for
+//!   what the client said may have been lost before the point of capture.
 //! - Without keys, "nothing outstanding" is read from the rhythm of requests and answers; server push or long polling may mislead it.
 //! - What decides: the configured timer of the server and of the proxy in front.
 //!
@@ -78,7 +80,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::Protocol;
-use crate::session::{ActKind, Ending, Phase, Session};
+use crate::session::{ActKind, Ending, Phase, Rst, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -101,6 +103,9 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
+    if session.phase == Phase::Connecting {
+        return never_spoken(session);
+    }
     let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Server))?;
     let said = match session.ending {
         Ending::Fin if root.what == ActKind::Fin => false,
@@ -173,5 +178,40 @@ fn last_word(session: &Session, close: At) -> Option<(At, At)> {
 const CONVERSATIONS: [Protocol; 6] = [Protocol::Smtp, Protocol::Imap, Protocol::Pop3, Protocol::Ftp, Protocol::Postgres, Protocol::Mysql];
 /// The close comes with the last word.
 const AT_ONCE: Span = Span::from_millis(200);
+
+/// A connection on which the client never said a word: opened in advance, or forgotten.
+fn never_spoken(session: &Session) -> Option<Reading> {
+    let up = session.opening.established.or(session.opening.syn_ack).or(session.opening.last_syn)?;
+    let root = session.root().filter(|root| root.side == Some(Side::Server))?;
+    let closed = root.what == ActKind::Fin || session.root_rst(Side::Server).is_some_and(Rst::fits_sender);
+    let (client, server) = (session.side(Side::Client), session.side(Side::Server));
+    let waited = session.silence_since_open(root.at);
+    // What the client sent may have been lost on its way here: its later packets then tell how much.
+    if !closed || client.bytes > 0 || server.bytes > 0 || client.swallowed() || session.prelude.is_some() || waited < IDLE {
+        return None;
+    }
+    Some(
+        Reading::new(
+            Fault::None,
+            Confidence::Possible,
+            Impact::None,
+            format!("the server closed a connection on which the client had not said a word for {}", tell::span(waited)),
+        )
+        .cite(tell::inferred(up, Side::Client, "the connection is up"))
+        .cite(tell::inferred(root.at, Side::Server, format!("{} later, and not a byte from either side", tell::span(waited))))
+        .rule_out(Fault::Server, "it was owed a ClientHello, and waited for it")
+        .or(
+            Fault::Network,
+            "path-black-hole",
+            "the path swallows what the client sends, if this was not captured at the client",
+            tell::capture_at(session, Side::Client),
+        )
+        .advise(
+            "Nothing, if the client opens connections in advance (browsers, pools): they cost a socket each, until such a timer ends them.",
+        )
+        .advise("If the client did speak, capture at the client: what it sent is not here."),
+    )
+}
+
 /// Shorter pauses are part of an exchange.
 const IDLE: Span = Span::from_millis(1_800);

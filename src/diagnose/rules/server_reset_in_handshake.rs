@@ -85,6 +85,8 @@ pub static RULE: Rule = Rule {
         "server-truncated-record",
         "capture-incomplete",
         "starttls-refused",
+        "server-idle-timeout",
+        "backend-down-behind-proxy",
     ],
     check,
 };

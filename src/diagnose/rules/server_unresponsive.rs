@@ -50,6 +50,8 @@
 //! - Proof: an acknowledgement from the server *after* the silence began (of a keep-alive, a later segment or the client's FIN), and no
 //!   payload.
 //! - Without a later acknowledgement the path may have died instead: that is a stall, `undetermined` (`path-black-hole`).
+//! - Such an ACK also tells how much its sender had sent: if that is more than came by, it did answer, and the answer was lost
+//!   (`path-black-hole`).
 //! - An ACK proves that the kernel received, not that the application read.
 //! - Looks alike: `client-gave-up-waiting` (the same in an established session with a rhythm of requests), `path-mtu-black-hole` (the
 //!   answer is retransmitted and lost), `backend-down-behind-proxy` (a FIN after a round pause).
@@ -80,7 +82,8 @@ pub static RULE: Rule = Rule {
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
-    if session.ending != Ending::Stall || client.bytes == 0 || client.unanswered.is_some() {
+    // Its answer was lost on the way: its later packets say that there was one.
+    if session.ending != Ending::Stall || client.bytes == 0 || client.unanswered.is_some() || server.swallowed() {
         return None;
     }
     if session.root().is_none() {
@@ -91,7 +94,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // Acknowledging still at the end: the host and the path were alive all the time.
     let answered = server.first_data.is_some_and(|answer| answer < gave_up.at);
     let later = server.last_packet.filter(|last| last.time.since(asked.time) > LATER)?;
-    if answered {
+    // What the client acknowledged it had got, whether this capture has it or not.
+    let heard = session.prelude.is_none() && gave_up.knew.is_some_and(|knew| knew > 0);
+    if answered || heard {
         return None;
     }
     let waited = gave_up.at.time.since(asked.time);
