@@ -23,7 +23,7 @@ pub struct WayState {
     /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
     pub last_answer: Option<At>,
     /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
-    pub ticket_like: (u16, u32),
+    pub ticket_like: (u16, u8),
     /// How many of the opposite direction's records of application data had come when the newest of this direction came.
     pub turn: u32,
     /// Times this direction began to speak after the other had spoken (application data only).
@@ -56,8 +56,16 @@ pub struct WayState {
     pub was_lost: bool,
     /// 0-RTT records.
     pub early: u32,
-    /// Records of type application_data, and the largest length that those of their contents and padding are multiples of.
-    pub blocks: (u32, u16),
+    /// Records of type application_data (counted to 65,535), and the largest length that those of their contents and padding are multiples of.
+    pub blocks: (u16, u16),
+}
+
+/// The greatest common divisor (Euclid).
+fn divisor(mut a: u16, mut b: u16) -> u16 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// Multiples of this, with the byte for the type in them, are no accident: a Finished has 37 or 53 bytes.
@@ -66,15 +74,14 @@ const BLOCK: u16 = 32;
 impl WayState {
     /// Takes note of the length of an encrypted record, tag left out.
     pub(super) fn measure(&mut self, len: u16) {
-        let (mut a, mut b) = (self.blocks.1, len);
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        self.blocks = (self.blocks.0.saturating_add(1), a);
+        let (records, unit) = self.blocks;
+        // Of most directions this is known after a few records: no length but one fits all.
+        let unit = if unit == 1 { 1 } else { divisor(unit, len) };
+        self.blocks = (records.saturating_add(1), unit);
     }
 
     /// All its encrypted records are padded to whole blocks, as far as at least `records` of them tell.
-    pub(super) fn in_blocks(&self, records: u32) -> bool {
+    pub(super) fn in_blocks(&self, records: u16) -> bool {
         self.blocks.0 >= records && self.blocks.1 >= BLOCK && self.blocks.1.is_multiple_of(BLOCK)
     }
 }

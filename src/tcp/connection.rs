@@ -477,8 +477,9 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
                 half.repeating = true;
                 half.repeated.count = half.repeated.count.saturating_add(1);
                 half.repeated.until = segment.at;
-                half.repeated.biggest = half.repeated.biggest.max(len);
-                half.repeated.smallest = if half.repeated.smallest == 0 { len } else { half.repeated.smallest.min(len) };
+                let size = u16::try_from(len).unwrap_or(u16::MAX);
+                half.repeated.biggest = half.repeated.biggest.max(size);
+                half.repeated.smallest = if half.repeated.smallest == 0 { size } else { half.repeated.smallest.min(size) };
             }
         }
     }

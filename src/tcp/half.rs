@@ -130,10 +130,10 @@ pub struct Repeated {
     pub until: At,
     /// Segments sent again, in all.
     pub total: u32,
-    /// Smallest payload among those sent again since the peer's last progress.
-    pub smallest: u32,
-    /// Largest payload among those.
-    pub biggest: u32,
+    /// Smallest payload among those sent again since the peer's last progress (or 65,535).
+    pub smallest: u16,
+    /// Largest payload among those (or 65,535).
+    pub biggest: u16,
     /// The peer reported by SACK that it has bytes beyond those.
     pub sacked: bool,
 }
