@@ -154,3 +154,24 @@ fn patterns_are_those_the_lab_made() {
     }
     assert!(wanted.is_empty(), "labels without captures: {wanted:?}");
 }
+
+/// Of a connection that the capture joined later nobody knows what was answered before: a sender that is never answered (logs, metrics) is
+/// not waiting.
+#[test]
+fn whoever_is_joined_late_is_not_said_never_to_have_been_answered() {
+    let mut joined = 0;
+    for path in common::files() {
+        let frames = common::load(&path).frames;
+        for first in [4, 8, 12, 16, 24, 32] {
+            for Finished { session, verdict, .. } in common::sessions(frames.get(first..).unwrap_or_default()).0 {
+                if session.opening.syn.is_some() || session.opening.syn_ack.is_some() || session.tls.client_hello_at.is_some() {
+                    continue;
+                }
+                joined += 1;
+                let said = (verdict.cause, &verdict.summary);
+                assert!(verdict.cause != "server-unresponsive", "{} from frame {}: {said:?}", common::name(&path), first + 1);
+            }
+        }
+    }
+    assert!(joined > 200, "{joined}: the captures were not read");
+}

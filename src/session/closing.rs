@@ -453,8 +453,11 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     if half.window_closed() && half.zero_window().is_some_and(|(first, last)| last.time.since(first.time) >= PATIENCE) {
         return true;
     }
-    // It waited for a first answer that never came, though everything it sent was acknowledged.
-    let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at).map(|(end, _)| end).or(half.first_data());
+    // It waited for a first answer that never came, though everything it sent was acknowledged. (Of a connection joined later nobody knows
+    // what was answered before.)
+    let begun = half.syn_seen() || peer.syn_seen();
+    let hello = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at).map(|(end, _)| end);
+    let asked = hello.or_else(|| half.first_data().filter(|_| begun));
     let waited = asked.is_some_and(|asked| root.at.time.since(asked.time) >= PATIENCE);
     let silent = peer.packets() > 0 && peer.first_data().is_none_or(|answer| answer > root.at);
     side == Side::Client && !reply && waited && silent
