@@ -112,6 +112,20 @@ pub fn explain(text: &str) -> Answer {
     Answer { messages: found.into_iter().map(|(_, message)| message).take(MESSAGES).collect(), alert, wires }
 }
 
+/// What programs log where a session may have ended by the cause `slug`: what happened on the wire, and the messages that mean it above all.
+pub fn of_cause(slug: &str) -> Vec<(&'static str, Vec<&'static Message>)> {
+    let mut found: Vec<(Wire, Vec<&'static Message>)> = Vec::new();
+    for message in all() {
+        let concerns = |wire: &&Wire| wire.meaning().causes.iter().any(|(cause, _)| *cause == slug);
+        let Some(wire) = message.wires.first().filter(concerns) else { continue };
+        match found.iter_mut().find(|(known, _)| known == wire) {
+            Some((_, messages)) => messages.push(message),
+            None => found.push((*wire, vec![message])),
+        }
+    }
+    found.into_iter().map(|(wire, messages)| (wire.meaning().what, messages)).collect()
+}
+
 /// The known messages most like an unknown `text`, best first: those that share most words with it.
 pub fn nearest(text: &str) -> Vec<&'static Message> {
     let words =

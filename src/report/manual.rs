@@ -2,6 +2,7 @@
 
 use crate::diagnose::Rule;
 use crate::report::blocks::Block;
+use crate::report::errors::{self, Message};
 use crate::report::text::sentence;
 
 /// The page of one cause.
@@ -13,6 +14,17 @@ pub fn page(rule: &Rule) -> Vec<Block> {
         Block::Pair("group".to_owned(), rule.group.name().to_owned()),
     ];
     out.extend(blocks(body(&rule.manual())));
+    let messages = errors::of_cause(rule.slug);
+    if !messages.is_empty() {
+        out.push(Block::Heading("Messages that can mean it".to_owned()));
+    }
+    for (what, messages) in messages {
+        out.push(Block::Paragraph(format!("Where {what}:")));
+        for Message { stack, text, note, .. } in messages {
+            let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
+            out.push(Block::Pair((*stack).to_owned(), format!("{text}{note}")));
+        }
+    }
     out
 }
 
@@ -138,6 +150,18 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "The server closed\nwithout **saying** so.\n\n# What to do\n\n- read `a*b`\n  and more\n- [ask](https://x.example)\n\n1. then\n\n# Next\n\n| a | b |\n|---|---|\n| c | d |\n\n```\n x  y\n```\nSee <https://y.example>.\n";
+
+    #[test]
+    fn a_page_ends_with_what_programs_log() {
+        let text = |slug: &str| format!("{:?}", page(crate::diagnose::rules::find(slug).unwrap()));
+        let closed = text("server-closed-in-handshake");
+        for message in ["Remote host terminated the handshake", "unexpected eof while reading", "SSL_ERROR_SYSCALL"] {
+            assert!(closed.contains(message), "{message}");
+        }
+        assert!(!closed.contains("certificate has expired"), "that is another cause's");
+        assert!(text("certificate-expired").contains("certificate has expired"));
+        assert!(!text("still-open").contains("Messages that can mean it"), "nobody complains of that");
+    }
 
     #[test]
     fn reads_the_markdown_of_the_manual() {
