@@ -8,6 +8,7 @@ mod common;
 
 use std::collections::HashMap;
 
+use common::Random;
 use whohungup::analyze::{Analyzer, Options};
 use whohungup::base::{FlowKey, Limits};
 use whohungup::capture::CaptureFile;
@@ -55,22 +56,30 @@ fn an_ordinary_segment_leaves_a_connection_as_any_other() {
     let given = Given { limits: &limits, secrets: None, room: usize::MAX };
     let mut count = Count::default();
     for path in common::files() {
-        let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
-        let mut flows: HashMap<FlowKey, [Flow; 2]> = HashMap::new();
-        while let Some(frame) = capture.next_frame().unwrap() {
-            let Decoded::Tcp(segment) = decoder.decode(&frame) else { continue };
-            let [short, long] =
-                flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, &limits)));
-            count.all += 1;
-            if short.is_ordinary(&segment) {
-                count.short += 1;
-                short.push_ordinary(&segment, given);
-                assert!(!short.is_over() && short.conn.held() == 0);
-            } else {
-                short.push(&segment, given);
+        for seed in 0..4 {
+            // The first time whole, then with packets missing.
+            let mut random = Random::of(seed, &common::name(&path));
+            let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
+            let mut flows: HashMap<FlowKey, [Flow; 2]> = HashMap::new();
+            while let Some(frame) = capture.next_frame().unwrap() {
+                let lost = seed > 0 && random.one_in(8);
+                let Decoded::Tcp(segment) = decoder.decode(&frame) else { continue };
+                if lost {
+                    continue;
+                }
+                let [short, long] =
+                    flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, &limits)));
+                count.all += 1;
+                if short.is_ordinary(&segment) {
+                    count.short += 1;
+                    short.push_ordinary(&segment, given);
+                    assert!(!short.is_over() && short.conn.held() == 0);
+                } else {
+                    short.push(&segment, given);
+                }
+                long.push(&segment, given);
+                assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}, seed {seed}", path.display(), frame.at.frame);
             }
-            long.push(&segment, given);
-            assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}", path.display(), frame.at.frame);
         }
     }
     count.check();

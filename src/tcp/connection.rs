@@ -117,7 +117,9 @@ impl Connection {
     #[inline]
     pub fn touch(&self, way: Way) -> u64 {
         let peer = &self.halves[way.opposite()];
-        [self.halves[way].touch(), peer.packets.into(), self.last.frame.into()].into_iter().fold(0, u64::wrapping_add)
+        [self.halves[way].touch(), peer.packets.into(), peer.rare.is_some().into(), self.last.frame.into()]
+            .into_iter()
+            .fold(0, u64::wrapping_add)
     }
 
     /// Base sequence numbers as Wireshark's numbering uses them.
@@ -187,7 +189,7 @@ impl Connection {
         self.last = segment.at;
         let (half, peer) = self.halves.pair_mut(segment.way);
         half.good_checksum |= segment.checksum == Checksum::Good;
-        half.packets = half.packets.saturating_add(1);
+        half.count_in(peer);
         half.sender.learn(segment);
         if segment.ack != half.acked {
             acknowledge(half, peer, segment);
@@ -230,10 +232,7 @@ impl Connection {
             }
             _ => {}
         }
-        half.packets = half.packets.saturating_add(1);
-        if let Some(rare) = &mut peer.rare {
-            rare.unheard = None;
-        }
+        half.count_in(peer);
         if flags.has(TcpFlags::RST) {
             heard.rst = Some(reset(half, peer, segment, answered_within));
             half.reset = true;

@@ -224,6 +224,15 @@ impl Half {
         older.iter().chain(newer).filter(|recent| recent.frame != 0)
     }
 
+    /// Counts a packet: whoever sent it is there, and may have heard what the peer probed with.
+    #[inline]
+    pub(super) fn count_in(&mut self, peer: &mut Half) {
+        self.packets = self.packets.saturating_add(1);
+        if let Some(rare) = &mut peer.rare {
+            rare.unheard = None;
+        }
+    }
+
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
             *slot = Recent::new(segment);

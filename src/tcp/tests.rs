@@ -45,9 +45,17 @@ impl Rig {
 
     #[allow(clippy::too_many_arguments)]
     fn send(&mut self, way: Way, flags: u16, seq: u32, ack: u32, payload: &[u8], checksum: Checksum, len: u32) -> Heard {
+        let segment = self.segment(way, flags, seq, ack, payload, checksum, len);
+        let pieces = &mut self.pieces;
+        self.conn.accept(&segment, &Limits::default(), 1 << 20, &mut |way, piece| pieces.push((way, tell(&piece))))
+    }
+
+    /// The next segment, not sent yet.
+    #[allow(clippy::too_many_arguments)]
+    fn segment<'a>(&mut self, way: Way, flags: u16, seq: u32, ack: u32, payload: &'a [u8], checksum: Checksum, len: u32) -> Segment<'a> {
         self.frame += 1;
         self.millis += 50;
-        let segment = Segment {
+        Segment {
             at: At::new(Time::from_nanos(self.millis * 1_000_000), self.frame, 0),
             key: self.key,
             way,
@@ -65,9 +73,7 @@ impl Rig {
             source_mac: None,
             interface: 0,
             outgoing: None,
-        };
-        let pieces = &mut self.pieces;
-        self.conn.accept(&segment, &Limits::default(), 1 << 20, &mut |way, piece| pieces.push((way, tell(&piece))))
+        }
     }
 
     fn end(&mut self) {
@@ -322,4 +328,19 @@ fn a_reset_may_answer_any_recent_segment_with_its_number() {
     let seen = heard.rst.unwrap();
     assert_eq!(seen.trigger.map(|at| at.frame), Some(asked + 1), "the newest");
     assert_eq!(seen.earliest.map(|at| at.frame), Some(asked), "or the one before it, and not what was long gone");
+}
+
+#[test]
+fn who_is_heard_again_in_the_usual_way_has_heard_the_probes() {
+    let mut rig = Rig::open(100, 500);
+    rig.c(ACK, 100, 500, b"ask");
+    rig.s(ACK, 500, 103, b"");
+    for _ in 0..2 {
+        assert!(rig.c(ACK, 102, 500, b"").keep_alive);
+    }
+    assert!(rig.conn.half(rig.client).unheard_probes().is_some_and(|(_, _, count)| count == 2));
+    let answer = rig.segment(rig.client.opposite(), ACK, 500, 103, b"answer", Checksum::Good, 6);
+    assert!(rig.conn.is_ordinary(&answer));
+    rig.conn.accept_ordinary(&answer);
+    assert_eq!(rig.conn.half(rig.client).unheard_probes(), None);
 }
