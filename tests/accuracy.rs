@@ -316,8 +316,7 @@ impl Score {
     }
 
     /// What must be once sessions are decrypted, beside what must be anyway: no close_notify is inferred, or left open by a capture
-    /// without defects, and none that was stated without
-    /// keys is disproved by them.
+    /// without defects, and none that was stated without keys is disproved by them.
     fn contradicts(&self, without: &Score) -> Vec<String> {
         let mut failures = Vec::new();
         if self.decrypted.all() == 0 {

@@ -97,22 +97,34 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
             continue;
         }
         if used > 0 {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
+            lines.push(line);
         }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or(0);
-            if used + wide > columns {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(c);
-            used += wide;
-        }
+        let mut parts = broken(word, columns);
+        line = parts.pop().unwrap_or_default();
+        lines.append(&mut parts);
+        used = width(&line);
     }
     if used > 0 {
         lines.push(line);
     }
+    lines
+}
+
+/// `text` in lines of at most `columns`, broken wherever they are full.
+pub(crate) fn broken(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > columns {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        line.push(c);
+        used += wide;
+    }
+    lines.push(line);
     lines
 }
 
@@ -179,6 +191,7 @@ mod tests {
         assert_eq!(wrap("abcdefghijkl", 8), ["abcdefgh", "ijkl"]);
         assert_eq!(wrap("漢字漢字漢字", 8), ["漢字漢字", "漢字"]);
         assert!(wrap("", 8).is_empty());
+        assert_eq!(broken("[2001:db8::1]:443", 10), ["[2001:db8:", ":1]:443"]);
     }
 
     #[test]

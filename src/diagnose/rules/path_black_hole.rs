@@ -114,15 +114,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     }
     reading = reading.rule_out(Fault::from(side), "it was sending, and went on trying");
     if other_works.is_none() {
-        reading = reading
-            .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", tell::capture_at(session, peer))
-            .or(
-                Fault::Proxy,
-                "middlebox-idle-timeout",
-                "a firewall or NAT that forgot the connection and drops silently",
-                tell::capture_at(session, peer),
-            )
-            .or(Fault::from(peer), "path-black-hole", "its host is down", tell::capture_at(session, peer));
+        reading = silenced_by(reading, session, peer, "its host is down");
     }
     Some(
         reading
@@ -172,28 +164,27 @@ fn unheard(session: &Session) -> Option<Reading> {
     }
     let (side, (first, last, count)) = sides.into_iter().find_map(|side| Some((side, session.side(side).unheard_probes?)))?;
     let peer = side.peer();
-    Some(
-        Reading::new(
-            Fault::Undetermined,
-            Confidence::Possible,
-            Impact::Unknown,
-            format!(
-                "{} of the {side} went unanswered over {}: the {peer} or the path to it was gone, in a silence",
-                tell::plural(u64::from(count), "keep-alive probe"),
-                tell::span(last.time.since(first.time))
-            ),
-        )
-        .cite(tell::saw(first, side, "the first probe that nothing answered"))
-        .cite(tell::saw(last, side, "the last one"))
-        .rule_out(Fault::from(side), "it only asked whether the other one was still there")
-        .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", tell::capture_at(session, peer))
-        .or(
-            Fault::Proxy,
-            "middlebox-idle-timeout",
-            "a firewall or NAT that forgot the connection and drops silently",
-            tell::capture_at(session, peer),
-        )
-        .or(Fault::from(peer), "path-black-hole", "its host is down, asleep, or has another address", tell::capture_at(session, peer))
-        .advise(tell::capture_at(session, peer)),
+    let reading = Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::Unknown,
+        format!(
+            "{} of the {side} went unanswered over {}: the {peer} or the path to it was gone, in a silence",
+            tell::plural(u64::from(count), "keep-alive probe"),
+            tell::span(last.time.since(first.time))
+        ),
     )
+    .cite(tell::saw(first, side, "the first probe that nothing answered"))
+    .cite(tell::saw(last, side, "the last one"))
+    .rule_out(Fault::from(side), "it only asked whether the other one was still there");
+    Some(silenced_by(reading, session, peer, "its host is down, asleep, or has another address").advise(tell::capture_at(session, peer)))
+}
+
+/// What else it can be that nothing comes of `peer` any more; `gone` says how it itself can be the cause.
+fn silenced_by(reading: Reading, session: &Session, peer: Side, gone: &'static str) -> Reading {
+    let look = || tell::capture_at(session, peer);
+    reading
+        .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", look())
+        .or(Fault::Proxy, "middlebox-idle-timeout", "a firewall or NAT that forgot the connection and drops silently", look())
+        .or(Fault::from(peer), "path-black-hole", gone, look())
 }

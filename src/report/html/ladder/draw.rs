@@ -1,10 +1,11 @@
 //! Draws the rows of a ladder as SVG, in strips that a printer can put on several pages.
 
 use crate::base::{Endpoint, PerSide, Side, Span};
-use crate::report::html::ladder::layout::{Layout, broken, wrapped};
+use crate::report::html::ladder::layout::{Layout, wrapped};
 use crate::report::html::ladder::marks;
 use crate::report::html::ladder::rows::{Row, Shape, Step};
 use crate::report::html::write::Html;
+use crate::report::text::broken;
 use crate::report::time::lasting;
 
 /// From one line of a label to the next.

@@ -1,7 +1,5 @@
 //! Where the parts of a ladder stand: two layouts of the same rows, and the measures of text.
 
-use unicode_width::UnicodeWidthChar;
-
 use crate::report::text::{cut, wrap};
 
 /// Widths and places, in units that are pixels where the picture has its natural size.
@@ -62,24 +60,6 @@ pub(super) fn wrapped(text: &str, columns: usize, lines: usize) -> Vec<String> {
     all
 }
 
-/// An address in lines of at most `columns`, broken where it must be.
-pub(super) fn broken(address: &str, columns: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut used = 0;
-    for c in address.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide > columns {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        line.push(c);
-        used += wide;
-    }
-    lines.push(line);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +84,5 @@ mod tests {
         assert_eq!(wrapped("one two three four", 9, 3), ["one two", "three", "four"]);
         assert_eq!(wrapped("one two three four", 9, 2), ["one two", "three…"]);
         assert_eq!(wrapped(&"x".repeat(40), 9, 1), ["xxxxxxxx…"]);
-        assert_eq!(broken("[2001:db8::1]:443", 10), ["[2001:db8:", ":1]:443"]);
     }
 }
