@@ -26,38 +26,29 @@ impl fmt::Display for Endpoint {
 /// Packed: it is compared, hashed and copied for every packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FlowKey {
-    a: Packed,
-    b: Packed,
+    /// Both addresses, each as [`packed`].
+    ips: [[u64; 2]; 2],
+    ports: [u16; 2],
+    v6: [bool; 2],
 }
 
-/// An [`Endpoint`] as numbers, in the same order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Packed {
-    v6: bool,
-    /// The address, an IPv4 one in the second word.
-    ip: [u64; 2],
-    port: u16,
-}
-
-impl Packed {
-    #[inline]
-    fn new(end: Endpoint) -> Packed {
-        match end.ip {
-            IpAddr::V4(ip) => Packed { v6: false, ip: [0, u32::from(ip).into()], port: end.port },
-            IpAddr::V6(ip) => {
-                let ip = u128::from(ip);
-                Packed { v6: true, ip: [(ip >> 64) as u64, ip as u64], port: end.port }
-            }
+/// An address as numbers, an IPv4 one in the second word.
+#[inline]
+fn packed(ip: IpAddr) -> [u64; 2] {
+    match ip {
+        IpAddr::V4(ip) => [0, u32::from(ip).into()],
+        IpAddr::V6(ip) => {
+            let ip = u128::from(ip);
+            [(ip >> 64) as u64, ip as u64]
         }
     }
+}
 
-    fn endpoint(self) -> Endpoint {
-        let [high, low] = self.ip;
-        let ip = match self.v6 {
-            false => IpAddr::from((low as u32).to_be_bytes()),
-            true => IpAddr::from(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()),
-        };
-        Endpoint { ip, port: self.port }
+/// The address that [`packed`] made these numbers of.
+fn unpacked([high, low]: [u64; 2], v6: bool) -> IpAddr {
+    match v6 {
+        false => IpAddr::from((low as u32).to_be_bytes()),
+        true => IpAddr::from(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()),
     }
 }
 
@@ -89,26 +80,28 @@ impl FlowKey {
     /// The key of the flow from `src` to `dst`, and the way along it that leads there.
     #[inline]
     pub fn new(src: Endpoint, dst: Endpoint) -> (FlowKey, Way) {
-        let (src, dst) = (Packed::new(src), Packed::new(dst));
-        if src <= dst { (FlowKey { a: src, b: dst }, Way::AtoB) } else { (FlowKey { a: dst, b: src }, Way::BtoA) }
+        let (a, b, way) = if src <= dst { (src, dst, Way::AtoB) } else { (dst, src, Way::BtoA) };
+        let ips = [packed(a.ip), packed(b.ip)];
+        (FlowKey { ips, ports: [a.port, b.port], v6: [a.ip.is_ipv6(), b.ip.is_ipv6()] }, way)
     }
 
     /// The same for IPv4, of addresses and ports as numbers.
     #[inline]
     pub fn v4(src: (u32, u16), dst: (u32, u16)) -> (FlowKey, Way) {
-        let packed = |(ip, port): (u32, u16)| Packed { v6: false, ip: [0, ip.into()], port };
-        if src <= dst {
-            (FlowKey { a: packed(src), b: packed(dst) }, Way::AtoB)
-        } else {
-            (FlowKey { a: packed(dst), b: packed(src) }, Way::BtoA)
-        }
+        // As single numbers, which are put in order without a branch that nobody foretells.
+        let number = |(ip, port): (u32, u16)| (u64::from(ip) << 16) | u64::from(port);
+        let (src, dst) = (number(src), number(dst));
+        let (a, b) = (src.min(dst), src.max(dst));
+        let way = if src <= dst { Way::AtoB } else { Way::BtoA };
+        (FlowKey { ips: [[0, a >> 16], [0, b >> 16]], ports: [a as u16, b as u16], v6: [false; 2] }, way)
     }
 
     /// Who sends along `way`.
     pub fn source(&self, way: Way) -> Endpoint {
+        let ([a, b], [a_port, b_port], [a_v6, b_v6]) = (self.ips, self.ports, self.v6);
         match way {
-            Way::AtoB => self.a.endpoint(),
-            Way::BtoA => self.b.endpoint(),
+            Way::AtoB => Endpoint { ip: unpacked(a, a_v6), port: a_port },
+            Way::BtoA => Endpoint { ip: unpacked(b, b_v6), port: b_port },
         }
     }
 
@@ -122,15 +115,15 @@ impl Hash for FlowKey {
     // Written by hand: a single write for IPv4, on the only hash look-up a packet costs.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let ([a_high, a_low], [b_high, b_low]) = (self.a.ip, self.b.ip);
+        let ([[a_high, a_low], [b_high, b_low]], [a_port, b_port]) = (self.ips, self.ports);
         let mut low = (a_low << 32) | b_low;
-        if self.a.v6 || self.b.v6 {
+        if self.v6 != [false; 2] {
             for word in [a_high, a_low, b_high] {
                 state.write_u64(word);
             }
             low = b_low;
         }
-        let ports = (u32::from(self.a.port) << 16) | u32::from(self.b.port);
+        let ports = (u32::from(a_port) << 16) | u32::from(b_port);
         state.write_u128((u128::from(low) << 64) | u128::from(ports));
     }
 }

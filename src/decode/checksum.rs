@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Checksum;
 
 /// IP protocol number of TCP, a part of the pseudo-header.
-const TCP: u32 = 6;
+const TCP: u16 = 6;
 /// The longest TCP segment of an ordinary Ethernet frame (1,500 bytes of IP packet, 20 of IPv4 header).
 const MAX_ETHERNET_SEGMENT: usize = 1_480;
 
@@ -16,15 +16,19 @@ pub(super) fn verify(source: IpAddr, destination: IpAddr, segment: &[u8], field:
 }
 
 /// Whether the checksum in `segment` is right, where its addresses come to the sum `addresses`.
+///
+/// All sums are of little-endian words: one's complement addition does not care about the order of bytes (RFC 1071 section 2 B).
 #[inline]
 pub(super) fn fits(addresses: u64, segment: &[u8]) -> bool {
-    fold(addresses + u64::from(TCP) + segment.len() as u64 + u64::from(sum(segment))) == 0xffff
+    fold(addresses + u64::from(TCP.swap_bytes()) + length(segment) + sum(segment)) == 0xffff
 }
 
 /// What a checksum says that does not fit.
+#[cold]
 pub(super) fn misfit(addresses: u64, segment: &[u8], field: u16) -> Checksum {
-    let without_len = addresses + u64::from(TCP);
-    let with_len = without_len + segment.len() as u64;
+    let without_len = addresses + u64::from(TCP.swap_bytes());
+    let with_len = without_len + length(segment);
+    let field = field.swap_bytes();
     // Linux leaves the pseudo-header's sum for the card to go on from; with segmentation offload some drivers leave the length out, as it
     // differs from segment to segment. Others leave zero.
     if field == 0 || field == fold(with_len) || field == fold(without_len) {
@@ -34,50 +38,44 @@ pub(super) fn misfit(addresses: u64, segment: &[u8], field: u16) -> Checksum {
     if segment.len() > MAX_ETHERNET_SEGMENT { Checksum::Unknown } else { Checksum::Bad }
 }
 
-/// The sum of the 16-bit words of `bytes`, an odd last byte padded with zero, folded to 16 bits.
-///
-/// Words of 32 bits are added in the machine's byte order, which the compiler turns into vector instructions: one's complement addition
-/// does not care about the order (RFC 1071 section 2 B), so that one swap at the end is enough.
-pub(super) fn sum(bytes: &[u8]) -> u16 {
-    /// Up to here the preparations that vector instructions need cost more than they save.
-    const SHORT: usize = 160;
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut total: u64 = match bytes.len() {
-        0..=SHORT => {
-            // The end-around carry keeps the compiler from using them.
-            let (pairs, odd) = bytes.as_chunks::<8>();
-            let add = |total: u64, word| {
-                let (sum, carry) = total.overflowing_add(word);
-                sum + u64::from(carry)
-            };
-            let odd = odd.first_chunk::<4>().map_or(0, |word| u32::from_ne_bytes(*word).into());
-            let total = pairs.iter().fold(odd, |total, pair| add(total, u64::from_ne_bytes(*pair)));
-            (total >> 32) + (total & 0xffff_ffff)
-        }
-        _ => words.iter().map(|&word| u64::from(u32::from_ne_bytes(word))).sum(),
-    };
-    let last = match *rest {
-        [a] => [a, 0, 0, 0],
-        [a, b] => [a, b, 0, 0],
-        [a, b, c] => [a, b, c, 0],
-        _ => [0; 4],
-    };
-    total += u64::from(u32::from_ne_bytes(last));
-    u16::from_be_bytes(fold(total).to_ne_bytes())
+/// A segment's length as the pseudo-header has it: in two words, which IPv6 has room for.
+#[inline]
+fn length(segment: &[u8]) -> u64 {
+    let len = segment.len();
+    u64::from((len as u16).swap_bytes()) + u64::from(((len >> 16) as u16).swap_bytes())
 }
 
+/// The sum of the little-endian words of `bytes`, what is missing of the last one taken for zero; in two halves of 32 bits, to be folded.
+#[inline]
+pub(super) fn sum(bytes: &[u8]) -> u64 {
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    // The rest is the end of the last 16 bytes, so that no loop is needed, whose length no processor foretells.
+    let mut total = match bytes.last_chunk() {
+        Some(_) if rest.is_empty() => 0,
+        Some(last) => u128::from_le_bytes(*last) >> (8 * (16 - rest.len())),
+        None => rest.iter().rev().fold(0, |total, byte| (total << 8) | u128::from(*byte)),
+    };
+    let mut carries = 0;
+    for chunk in chunks {
+        let (sum, carry) = total.overflowing_add(u128::from_le_bytes(*chunk));
+        total = sum;
+        carries += u64::from(carry);
+    }
+    let (low, high) = (total as u64, (total >> 64) as u64);
+    (low >> 32) + (low & 0xffff_ffff) + (high >> 32) + (high & 0xffff_ffff) + carries
+}
+
+/// The sum of an address.
 fn add_address(ip: IpAddr) -> u64 {
     match ip {
-        IpAddr::V4(ip) => u64::from(u32::from(ip)),
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, g, h] = ip.segments().map(u64::from);
-            a + b + c + d + e + f + g + h
-        }
+        IpAddr::V4(ip) => u32::from_le_bytes(ip.octets()).into(),
+        IpAddr::V6(ip) => sum(&ip.octets()),
     }
 }
 
 /// Folds a sum to 16 bits with end-around carry.
-fn fold(sum: u64) -> u16 {
+#[inline]
+pub(super) fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 16) + (sum & 0xffff);
@@ -102,6 +100,7 @@ mod tests {
 
     #[test]
     fn the_fast_sum_is_the_slow_one() {
+        let sum = |bytes: &[u8]| fold(super::sum(bytes)).swap_bytes();
         assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
         let bytes: Vec<u8> = (0..70_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         for len in (0..200).chain([1460, 1461, 1462, 1463, 65_535, 70_000]) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::ip::Packet;
-use super::{Decoded, Decoder};
+use super::{Decoded, Decoder, checksum};
 use crate::base::{At, Frame};
 
 /// A kind of header that has addresses, lengths or a checksum.
@@ -139,7 +139,7 @@ fn unfragment(header: &mut [u8], v6: bool, len: usize) -> Option<()> {
         *flags &= 0x40;
         *header.get_mut(7)? = 0;
         header.get_mut(10..12)?.copy_from_slice(&[0, 0]);
-        let sum = !super::checksum::sum(header);
+        let sum = !sum(header);
         header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
     }
     Some(())
@@ -147,7 +147,7 @@ fn unfragment(header: &mut [u8], v6: bool, len: usize) -> Option<()> {
 
 /// The sum of 16-bit words that internet checksums are made of (RFC 1071), folded to 16 bits and not complemented.
 pub fn sum(bytes: &[u8]) -> u16 {
-    super::checksum::sum(bytes)
+    checksum::fold(checksum::sum(bytes)).swap_bytes()
 }
 
 #[cfg(test)]

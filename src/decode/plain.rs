@@ -37,7 +37,7 @@ pub fn plain<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
     let (options, payload) = bytes.split_at_checked(header.slice().len())?;
     let (source, destination) = (u32::from_be_bytes(ip.source()), u32::from_be_bytes(ip.destination()));
     let (key, way) = FlowKey::v4((source, header.source_port()), (destination, header.destination_port()));
-    let addresses = u64::from(source) + u64::from(destination);
+    let addresses = u64::from(u32::from_le_bytes(ip.source())) + u64::from(u32::from_le_bytes(ip.destination()));
     let checksum = match checksum::fits(addresses, bytes) {
         true => Checksum::Good,
         false => checksum::misfit(addresses, bytes, header.checksum()),
