@@ -29,6 +29,8 @@ pub struct CaptureFile {
     file: u16,
     size: Option<u64>,
     ended: bool,
+    /// Up to where, in the decompressed capture, packets were looked at before their time.
+    ahead: u64,
 }
 
 impl fmt::Debug for CaptureFile {
@@ -85,7 +87,8 @@ impl CaptureFile {
             _ => Parser::Pcap(Pcap::new(format, order, &[0; pcap::FILE_HEADER], compression).0),
         };
         let info = CaptureInfo::new(format, order, compression);
-        let mut capture = CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false };
+        let mut capture =
+            CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false, ahead: 0 };
         capture.header(format, order)?;
         Ok(capture)
     }
@@ -128,18 +131,38 @@ impl CaptureFile {
         Ok(Some((self.frame(record), self.secrets())))
     }
 
-    /// The bytes of the packets that come next, as far as they have been read already; empty for a packet that is not easily told.
-    pub fn ahead(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.input.window();
-        std::iter::from_fn(move || match &self.format {
-            Parser::Pcap(pcap) => pcap.peek(&mut rest),
-            Parser::Pcapng(section) => section.peek(&mut rest),
+    /// The bytes of the packets that come next, as far as they have been read already and this has not given them before; empty for a packet
+    /// that is not easily told.
+    pub fn ahead(&mut self) -> impl Iterator<Item = &[u8]> {
+        let (format, window, offset) = (&self.format, self.input.window(), self.input.offset());
+        let given = self.ahead.saturating_sub(offset);
+        let mut rest = usize::try_from(given).ok().and_then(|given| window.get(given..)).unwrap_or_default();
+        let ahead = &mut self.ahead;
+        std::iter::from_fn(move || {
+            let next = match format {
+                Parser::Pcap(pcap) => pcap.peek(&mut rest),
+                Parser::Pcapng(section) => section.peek(&mut rest),
+            };
+            *ahead = offset + (window.len() - rest.len()) as u64;
+            next
         })
     }
 
     /// Reads up to behind the next packet; says how long its record was.
     #[inline]
     fn advance(&mut self) -> Result<Option<usize>, CaptureError> {
+        // Nearly always the next packet has been read already.
+        if let Parser::Pcap(pcap) = &self.format
+            && let Some(record) = pcap.whole(self.input.window(), &mut self.packet)
+        {
+            self.input.consume(record);
+            self.info.frames += 1;
+            return Ok(Some(record));
+        }
+        self.advance_further()
+    }
+
+    fn advance_further(&mut self) -> Result<Option<usize>, CaptureError> {
         if self.ended {
             return Ok(None);
         }

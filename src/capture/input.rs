@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::zstd::ZstdReader;
 
 /// How much is read at once. Larger gains nothing, and this stays in the processor's cache.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// How a capture file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

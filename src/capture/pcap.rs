@@ -69,6 +69,14 @@ impl Pcap {
         Some(data)
     }
 
+    /// Reads the header of the packet that `window` begins with, if all of it is there; says how long its record is.
+    #[inline]
+    pub(super) fn whole(&self, window: &[u8], packet: &mut Packet) -> Option<usize> {
+        self.packet(window, packet).ok()?;
+        let record = self.packet_header() + packet.len;
+        (record <= window.len()).then_some(record)
+    }
+
     /// Reads the header of the packet that `record` begins with; its bytes may not be there yet.
     #[inline]
     pub(super) fn packet(&self, record: &[u8], packet: &mut Packet) -> Result<(), Damage> {
