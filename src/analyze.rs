@@ -1,16 +1,16 @@
 //! The pipeline: frames in, judged sessions out. Flow table, clock and budget.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use self::ahead::Ahead;
+use self::ahead::{Ahead, prefetch_all};
 use self::hanging::Rounds;
 use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
-use crate::decode::{Decoded, Decoder, IcmpError, Segment, Skip, TcpFlags, UdpKind, plain};
+use crate::decode::{Decoded, Decoder, IcmpError, Segment, TcpFlags, UdpKind, plain};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::{Numbers, Streams};
@@ -21,8 +21,10 @@ mod hanging;
 mod room;
 mod settling;
 mod table;
+mod totals;
 
 pub use settling::Settling;
+pub use totals::Totals;
 
 /// Ports on which a connection is meant to be TLS, whatever it turns out to be.
 const TLS_PORTS: [u16; 26] = [
@@ -33,6 +35,9 @@ const TLS_PORTS: [u16; 26] = [
 const LINGER: Span = Span::from_secs(3);
 /// … unless this many wait: then the oldest has waited long enough. What is held of them must not grow with the rate of connections.
 const LINGERING: usize = 1_024;
+/// So many more are judged together then: what judges them does not fit into the processor's caches beside what reads packets. No more, so
+/// that their memory serves those that come next (glibc keeps seven allocations of a size at hand).
+const TOGETHER: usize = 6;
 /// Addresses and ports remembered because they spoke TLS.
 const SERVERS: usize = 65_536;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
@@ -109,45 +114,6 @@ pub struct Belongs {
     pub up: bool,
 }
 
-/// Counts over the whole capture.
-#[derive(Clone, Debug, Default)]
-pub struct Totals {
-    /// Frames read.
-    pub frames: u64,
-    /// TCP connections, TLS or not.
-    pub tcp_connections: u64,
-    /// TLS sessions, and those that were meant to be.
-    pub sessions: u64,
-    /// Sessions of which a key log had secrets.
-    pub keyed: u64,
-    /// Of these: those of which some record was decrypted.
-    pub decrypted: u64,
-    /// TCP connections without TLS, left out.
-    pub plain_connections: u64,
-    /// Frames that held nothing to analyse, by reason.
-    pub skipped: BTreeMap<Skip, u64>,
-    /// QUIC packets: not analysed.
-    pub quic: u64,
-    /// DTLS packets: not analysed.
-    pub dtls: u64,
-    /// Other UDP datagrams.
-    pub udp_other: u64,
-    /// ICMP errors about TCP.
-    pub icmp_errors: u64,
-    /// Segments with wrong checksums that were left out.
-    pub bad_checksums: u64,
-    /// Packets captured twice.
-    pub duplicates: u64,
-    /// Packets that the capture itself says it lost.
-    pub kernel_drops: u64,
-    /// First and last capture time.
-    pub first: Option<Time>,
-    /// See `first`.
-    pub last: Option<Time>,
-    /// Bounds that were reached, and how often.
-    pub limits_reached: Vec<(&'static str, u64)>,
-}
-
 /// Frames in, judged sessions out.
 #[derive(Debug)]
 pub struct Analyzer {
@@ -161,6 +127,8 @@ pub struct Analyzer {
     dying: VecDeque<(Time, Handle)>,
     /// Half-open connections, in the order in which they will be given up.
     half_open: VecDeque<(Time, Handle)>,
+    /// Nothing of this is due before then. `None`: it has changed since that was looked at.
+    quiet_until: Option<Time>,
     /// Bytes held beyond holes, over all flows.
     held: usize,
     /// Addresses and ports that spoke TLS.
@@ -199,6 +167,7 @@ impl Analyzer {
             ahead: Ahead::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
+            quiet_until: None,
             held: 0,
             servers: HashSet::default(),
             candidates: Vec::new(),
@@ -225,8 +194,9 @@ impl Analyzer {
         self.totals.last = self.totals.last.max(Some(frame.at.time));
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
         let likely = self.ahead.step();
-        let belongs = match plain(frame) {
-            Some(segment) => Some(self.segment(&segment, likely)),
+        // By reference: moving a segment costs as much as reading it.
+        let belongs = match &plain(frame) {
+            Some(segment) => Some(self.segment(segment, likely)),
             None => self.decode(frame),
         };
         self.tick(frame.at.time);
@@ -239,7 +209,7 @@ impl Analyzer {
         let mut decoder = self.decoder.take().unwrap_or_default();
         let mut belongs = None;
         match decoder.decode(frame) {
-            Decoded::Tcp(segment) => belongs = Some(self.segment(&segment, u32::MAX)),
+            Decoded::Tcp(segment) => belongs = Some(self.segment(&segment, None)),
             Decoded::Icmp(error) => belongs = self.icmp(&error),
             Decoded::Udp(UdpKind::Quic) => self.totals.quic += 1,
             Decoded::Udp(UdpKind::Dtls) => self.totals.dtls += 1,
@@ -256,14 +226,22 @@ impl Analyzer {
     }
 
     /// Lets capture time pass: connections whose end has settled are judged.
+    #[inline]
     pub fn tick(&mut self, now: Time) {
         self.end.time = self.end.time.max(now);
-        while let Some(handle) = pop_due(&mut self.dying, now, LINGERING) {
-            if let Some(flow) = self.flows.remove(handle) {
-                self.report(flow, false);
-            }
-            self.touch_next_to_go();
+        if self.quiet_until.is_none_or(|until| until <= now) {
+            self.settle(now);
         }
+    }
+
+    /// Judges what is due.
+    fn settle(&mut self, now: Time) {
+        let most = if self.dying.len() < LINGERING + TOGETHER { usize::MAX } else { LINGERING };
+        let mut over = Vec::new();
+        while let Some(handle) = pop_due(&mut self.dying, now, most) {
+            over.extend(self.flows.remove(handle));
+        }
+        self.report_all(over);
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
             let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
@@ -274,6 +252,8 @@ impl Analyzer {
             }
         }
         self.go_round(now);
+        let dues = [self.dying.front().map(|(due, _)| *due), self.half_open.front().map(|(due, _)| *due), self.next_round()];
+        self.quiet_until = dues.into_iter().flatten().min().or(Some(Time::MAX));
     }
 
     /// The capture itself says that it lost packets: so many, no later than now. It limits what is said of connections that were open then.
@@ -386,7 +366,7 @@ impl Analyzer {
     }
 
     #[inline]
-    fn segment(&mut self, segment: &Segment<'_>, likely: u32) -> Belongs {
+    fn segment(&mut self, segment: &Segment<'_>, likely: Option<u32>) -> Belongs {
         let place = match self.find(segment, likely) {
             Ok(place) => place,
             Err(late) => return late,
@@ -407,6 +387,7 @@ impl Analyzer {
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
+            self.quiet_until = None;
         }
         Belongs { connection, late: false, up }
     }
@@ -417,7 +398,7 @@ impl Analyzer {
     ///
     /// It is a late packet of a connection that has none any more.
     #[inline]
-    fn find(&mut self, segment: &Segment<'_>, likely: u32) -> Result<u32, Belongs> {
+    fn find(&mut self, segment: &Segment<'_>, likely: Option<u32>) -> Result<u32, Belongs> {
         match self.flows.find(&segment.key, likely) {
             Some(place) if !segment.flags.has(TcpFlags::SYN) => Ok(place),
             known => self.begin(segment, known),
@@ -445,6 +426,7 @@ impl Analyzer {
         let place = self.open(*key, segment.at);
         if numbers.open() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
+            self.quiet_until = None;
             if self.half_open.len() > 2 * self.flows.len() + LINGERING {
                 // Most have come up since: the queue must not grow with the rate of connections either.
                 let flows = &self.flows;
@@ -463,7 +445,7 @@ impl Analyzer {
 
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {
         self.totals.icmp_errors += 1;
-        let place = match self.flows.find(&error.key, u32::MAX) {
+        let place = match self.flows.find(&error.key, None) {
             Some(place) => place,
             None => match self.streams.late(&error.key, error.way, None) {
                 Some(connection) => return Some(Belongs { connection, late: true, up: false }),
@@ -477,23 +459,48 @@ impl Analyzer {
         Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false, up: false })
     }
 
-    fn report(&mut self, mut flow: Box<Flow>, replaced: bool) {
+    /// Reports connections: first all are brought to their end, then all are judged, so that each of these finds its code in the caches.
+    #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
+    fn report_all(&mut self, flows: Vec<Box<Flow>>) {
+        let mut flows = flows.into_iter();
+        let mut ended = Vec::with_capacity(flows.len());
+        while let Some(flow) = flows.next() {
+            // By now it has been silent for long.
+            if let Some(next) = flows.as_slice().first() {
+                prefetch_all(next);
+            }
+            ended.push(self.end(flow, false));
+        }
+        for (session, speaks_tls) in ended {
+            self.tell(session, speaks_tls);
+        }
+    }
+
+    fn report(&mut self, flow: Box<Flow>, replaced: bool) {
+        let (session, speaks_tls) = self.end(flow, replaced);
+        self.tell(session, speaks_tls);
+    }
+
+    /// Ends a connection: its session, and whether there was TLS in it.
+    fn end(&mut self, mut flow: Box<Flow>, replaced: bool) -> (Arc<Session>, bool) {
         let given = given(&self.options.limits, &self.secrets, self.held);
         self.held = self.held.saturating_sub(held(&flow, given));
         flow.close_holes(self.end, given);
         self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
-        let options = &self.options;
-        let is_tls_port = |port: u16| options.is_tls_port(port);
         let grounds = Grounds {
             end: self.end,
             replaced,
             kernel_drops: self.lossy_until.is_some_and(|until| flow.conn.first.time <= until),
             server_speaks_tls: false,
         };
-        let surroundings = Surroundings { grounds, is_tls_port: &is_tls_port };
+        let surroundings = Surroundings { grounds, is_tls_port: &|port| self.options.is_tls_port(port) };
         let speaks_tls = flow.speaks_tls();
-        let session = Arc::new(flow.finish(&surroundings));
-        let expected = is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
+        (Arc::new(flow.finish(&surroundings)), speaks_tls)
+    }
+
+    /// Judges an ended session, now or when it is known whether its server speaks TLS.
+    fn tell(&mut self, session: Arc<Session>, speaks_tls: bool) {
+        let expected = self.options.is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
         if speaks_tls {

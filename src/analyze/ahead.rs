@@ -1,35 +1,42 @@
 //! Looks a few frames ahead, so that what is known of their connections is in the processor's caches when they come.
 //!
 //! With thousands of connections at once, nearly every packet is of one that the caches have forgotten, and the work on a packet begins with
-//! a chain of waits: for the table, the connection, its TLS state. The waits of several packets at once take as long as those of one, so the
-//! memory of sixteen connections is touched together. All of it is a guess: a frame may be of another connection, or of none.
-
-use std::hint::black_box;
+//! a chain of waits: for the table, the connection, its TLS state. So the memory of sixteen connections is asked for together, while the
+//! packets before them are worked on. All of it is a guess: a frame may be of another connection, or of none.
 
 use super::Analyzer;
 use crate::base::Way;
 use crate::decode::foretell;
+use crate::session::Flow;
 
-/// Frames looked at together.
+/// Frames looked at together: enough to work on while the next ones' memory comes.
 const AHEAD: usize = 16;
-/// No connection, or none that could be told.
-const NOWHERE: u32 = u32::MAX;
 
-/// The places at which the next frames' connections are likely to stand.
+/// The connections that frames are likely to belong to.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Where they are likely to stand, and the ways the frames go; `None` for no connection, or none that could be told.
+    likely: [Option<(u32, Way)>; AHEAD],
+    len: usize,
+}
+
+/// What is known of the next frames.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    places: [u32; AHEAD],
-    next: usize,
-    len: usize,
+    /// Those that come now, and how many of them have come.
+    now: Batch,
+    come: usize,
+    /// Those after them.
+    next: Batch,
 }
 
 impl Ahead {
     /// The place for the frame that comes now.
     #[inline]
-    pub(super) fn step(&mut self) -> u32 {
-        let place = self.places.get(self.next).filter(|_| self.next < self.len).copied().unwrap_or(NOWHERE);
-        self.next += 1;
-        place
+    pub(super) fn step(&mut self) -> Option<u32> {
+        let likely = self.now.likely.get(self.come).copied().flatten();
+        self.come += 1;
+        likely.map(|(place, _)| place)
     }
 }
 
@@ -37,33 +44,50 @@ impl Analyzer {
     /// Whether it is time for [`Analyzer::look_ahead`].
     #[inline]
     pub fn wants_to_look_ahead(&self) -> bool {
-        self.ahead.next >= self.ahead.len
+        self.ahead.come >= self.ahead.now.len
     }
 
-    /// Prepares for the frames that [`Analyzer::push`] will get next, of which `frames` are the bytes. It changes no result, and may be left
-    /// out.
-    pub fn look_ahead<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) {
-        let mut ahead = Ahead { places: [NOWHERE; AHEAD], next: 0, len: 0 };
-        let mut ways = [Way::AtoB; AHEAD];
-        for ((place, way), frame) in ahead.places.iter_mut().zip(&mut ways).zip(frames) {
-            ahead.len += 1;
-            if let Some((key, of)) = foretell(frame) {
-                *way = of;
-                *place = self.flows.likely(&key).unwrap_or(NOWHERE);
+    /// Prepares for the frames that [`Analyzer::push`] will get, of which `frames` are the bytes: those after the ones that were looked at
+    /// before. It changes no result, and may be left out.
+    pub fn look_ahead<'a>(&mut self, mut frames: impl Iterator<Item = &'a [u8]>) {
+        let mut now = std::mem::take(&mut self.ahead.next);
+        if now.len == 0 {
+            now = self.foretell(&mut frames);
+        }
+        // What tells where their TLS state is was asked for with the batch before.
+        for (place, way) in now.likely.into_iter().flatten() {
+            if let Some(tls) = self.flows.get(place).and_then(|flow| flow.reading.tls.as_ref()) {
+                tls.prefetch(way);
             }
         }
-        // Each step needs what the one before it has brought.
-        let flows = || ahead.places.iter().zip(ways).filter_map(|(place, way)| Some((self.flows.get(*place)?, way)));
-        black_box(flows().map(|(flow, way)| flow.touch(way)).fold(0, u64::wrapping_add));
-        black_box(flows().filter_map(|(flow, way)| Some(flow.reading.tls.as_ref()?.touch(way))).fold(0, u64::wrapping_add));
-        self.ahead = ahead;
+        let next = self.foretell(&mut frames);
+        self.ahead = Ahead { now, come: 0, next };
     }
 
-    /// The same for the connection that will be judged next: by then it has been silent for long.
-    pub(super) fn touch_next_to_go(&self) {
-        let Some(flow) = self.dying.front().and_then(|(_, handle)| self.flows.held(*handle)) else { return };
-        let ways = [Way::AtoB, Way::BtoA];
-        black_box(ways.map(|way| flow.touch(way)));
-        black_box(flow.reading.tls.as_ref().map(|tls| ways.map(|way| tls.touch(way))));
+    /// The next batch, what is known of its connections' TCP on its way to the caches.
+    #[inline]
+    fn foretell<'a>(&self, frames: &mut impl Iterator<Item = &'a [u8]>) -> Batch {
+        let mut batch = Batch::default();
+        for (likely, frame) in batch.likely.iter_mut().zip(frames) {
+            batch.len += 1;
+            *likely = foretell(frame).and_then(|(key, way)| Some((self.flows.likely(&key)?, way)));
+        }
+        for (place, way) in batch.likely.into_iter().flatten() {
+            if let Some(flow) = self.flows.get(place) {
+                flow.prefetch(way);
+            }
+        }
+        batch
+    }
+}
+
+/// Has all that is known of a connection brought into the caches.
+#[inline]
+pub(super) fn prefetch_all(flow: &Flow) {
+    for way in [Way::AtoB, Way::BtoA] {
+        flow.prefetch(way);
+        if let Some(tls) = &flow.reading.tls {
+            tls.prefetch(way);
+        }
     }
 }

@@ -24,8 +24,12 @@ impl Analyzer {
         self.flows.len()
     }
 
+    /// When connections are to be looked at again.
+    pub(super) fn next_round(&self) -> Option<Time> {
+        self.options.patience.map(|_| self.rounds.next)
+    }
+
     /// Looks at some connections, and judges those that were left hanging.
-    #[inline]
     pub(super) fn go_round(&mut self, now: Time) {
         if let Some(patience) = self.options.patience
             && now >= self.rounds.next

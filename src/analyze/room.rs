@@ -11,6 +11,7 @@ impl Analyzer {
     /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
     pub(super) fn make_room(&mut self) {
         while self.flows.len() >= self.options.limits.connections {
+            self.quiet_until = None;
             let half_open = self.half_open_victim();
             if half_open.is_some() {
                 self.flooded = Some(self.end.time);

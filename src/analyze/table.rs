@@ -40,10 +40,10 @@ impl Table {
 
     /// The place of the connection between these endpoints. At `likely` it is looked for first.
     #[inline]
-    pub(super) fn find(&self, key: &FlowKey, likely: u32) -> Option<u32> {
+    pub(super) fn find(&self, key: &FlowKey, likely: Option<u32>) -> Option<u32> {
         let flows = &self.flows;
-        if keyed(flows, likely) == Some(key) {
-            return Some(likely);
+        if likely.is_some_and(|likely| keyed(flows, likely) == Some(key)) {
+            return likely;
         }
         self.places.find(self.hasher.hash_one(key), |place| keyed(flows, *place) == Some(key)).copied()
     }
@@ -136,14 +136,14 @@ mod tests {
     fn a_handle_finds_its_connection_and_never_the_next_in_its_place() {
         let mut table = Table::default();
         let places: Vec<u32> = (1000..1100).map(|port| table.insert(flow(port))).collect();
-        assert_eq!(table.find(&flow(1007).conn.key, 0), Some(places[7]));
-        assert_eq!(table.find(&flow(2000).conn.key, 0), None);
+        assert_eq!(table.find(&flow(1007).conn.key, Some(0)), Some(places[7]));
+        assert_eq!(table.find(&flow(2000).conn.key, Some(0)), None);
         let handle = table.handle(places[7]);
         assert_eq!(table.remove(handle).unwrap().conn.key, flow(1007).conn.key);
-        assert_eq!(table.find(&flow(1007).conn.key, 0), None);
+        assert_eq!(table.find(&flow(1007).conn.key, Some(0)), None);
         assert_eq!(table.insert(flow(2000)), places[7], "the place is used again");
         assert!(table.held(handle).is_none() && table.remove(handle).is_none());
-        assert_eq!(table.find(&flow(2000).conn.key, 0), Some(places[7]));
+        assert_eq!(table.find(&flow(2000).conn.key, Some(0)), Some(places[7]));
         assert_eq!((table.len(), table.take().len(), table.len()), (100, 100, 0));
     }
 }

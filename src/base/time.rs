@@ -18,6 +18,9 @@ pub struct Span(i64);
 const SHIFT: u64 = 1 << 63;
 
 impl Time {
+    /// The latest time.
+    pub const MAX: Time = Time::from_nanos(i64::MAX);
+
     /// The time `nanos` nanoseconds after the Unix epoch.
     pub const fn from_nanos(nanos: i64) -> Time {
         match NonZeroU64::new(nanos.cast_unsigned() ^ SHIFT) {

@@ -409,7 +409,7 @@ fn unanswered_at_end(flow: &Flow, end: At) -> bool {
         let half = flow.conn.half(way);
         let peer = flow.conn.half(way.opposite());
         let repeated = half.repeated();
-        let long = end.time.since(repeated.since.time) >= Span::from_millis(1_000);
+        let long = end.time.since(half.waiting_since().time) >= Span::from_millis(1_000);
         let probed = half
             .unheard_probes()
             .is_some_and(|(first, _, count)| count > PROBES_UNHEARD && end.time.since(first.time) >= Span::from_secs(2));
@@ -427,7 +427,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     // Its own data went unacknowledged: repeated again and again before it closed.
     let repeated = half.repeated();
     let unacked_data = half.unacked(peer.acked()) > u64::from(half.fin().is_some());
-    if !reply && unacked_data && repeated.count >= SILENT_AFTER && repeated.since < root.at {
+    if !reply && unacked_data && repeated.count >= SILENT_AFTER && half.waiting_since() < root.at {
         return true;
     }
     // Its kernel asked whether the other side is still there until it gave up (RFC 1122 section 4.2.3.6).
@@ -437,7 +437,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     }
     // The other side's data was, and its owner never heard of the close.
     let peer_repeated = peer.repeated();
-    if peer.unacked(half.acked()) > u64::from(peer.fin().is_some()) && peer_repeated.count >= SILENT_AFTER && peer_repeated.since < root.at
+    if peer.unacked(half.acked()) > u64::from(peer.fin().is_some()) && peer_repeated.count >= SILENT_AFTER && peer.waiting_since() < root.at
     {
         return true;
     }

@@ -1,6 +1,6 @@
 //! A connection while it lives: TCP, the streams in it, and what will be needed to judge its end.
 
-use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
+use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way, prefetch};
 use crate::decode::{IcmpError, Segment, TcpFlags};
 use crate::session::act::{Rst, RstKind};
 use crate::session::keyed::Given;
@@ -24,6 +24,8 @@ const GAPS_KEPT: usize = 4;
 pub struct Flow {
     /// Its streams.
     pub reading: Reading,
+    /// The timeline.
+    pub log: Log,
     /// A FIN or RST has been seen.
     closing: bool,
     /// Its end was handed to the clock: see [`Flow::is_over`].
@@ -38,8 +40,6 @@ pub struct Flow {
     at_close: Option<Box<AtClose>>,
     /// What few connections have.
     seldom: Option<Box<Seldom>>,
-    /// The timeline.
-    pub log: Log,
 }
 
 /// What was when the first FIN or RST came, of either side, and each side's FIN.
@@ -99,16 +99,17 @@ impl Flow {
         }
     }
 
-    /// Reads a little of everything that the next segment of `way` will need, so that it is in the cache then.
+    /// Has the memory that the next segment of `way` will need brought into the caches.
     #[inline]
-    pub fn touch(&self, way: Way) -> u64 {
-        u64::from(self.serial).wrapping_add(self.conn.touch(way))
+    pub fn prefetch(&self, way: Way) {
+        prefetch(self);
+        self.conn.prefetch(way);
     }
 
     /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.
     #[inline]
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
-        self.rsts.is_empty() && self.conn.is_ordinary(segment)
+        self.conn.is_ordinary(segment)
     }
 
     /// Takes in an [ordinary](Flow::is_ordinary) segment: what [`push`](Flow::push) would do, without looking for what is not there. It
@@ -119,9 +120,9 @@ impl Flow {
         let knew = self.conn.half(way.opposite()).offset_of(segment.ack);
         let offset = self.conn.accept_ordinary(segment);
         if !segment.payload.is_empty() {
-            let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
+            let from_start = self.conn.half(way).syn_seen();
             let piece = Piece::Data { at: segment.at, offset, bytes: segment.payload };
-            self.reading.take(way, &piece, from_start[way], knew, given, &mut self.log);
+            self.reading.take(way, &piece, from_start, knew, given, &mut self.log);
         }
     }
 

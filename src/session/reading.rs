@@ -5,7 +5,7 @@ use crate::prelude::{Prelude, Step};
 use crate::session::keyed::Given;
 use crate::session::log::Log;
 use crate::session::timeline::What;
-use crate::session::tracker::Tracker;
+use crate::session::tracker::{NotTls, Tracker};
 use crate::tls::{Sniff, looks_like_tls};
 
 /// First bytes kept of a stream that is not TLS.
@@ -69,10 +69,19 @@ impl Reading {
     }
 
     /// Takes in a piece. `from_start` says that the stream's first byte is offset 0; `knew` is what its sender had acknowledged.
+    #[inline]
     pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         if let Some(spans) = &mut log.spans {
             spans.piece(way, piece);
         }
+        if self.modes[way] == Mode::Tls {
+            self.read_tls(way, piece, knew, given, log);
+        } else {
+            self.take_otherwise(way, piece, from_start, knew, given, log);
+        }
+    }
+
+    fn take_otherwise(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         match (self.modes[way], piece) {
             (Mode::Tls, piece) => self.read_tls(way, piece, knew, given, log),
             (Mode::Start, Piece::Data { at, bytes, .. }) => self.begin(way, *at, bytes, piece, from_start, knew, given, log),
@@ -98,8 +107,15 @@ impl Reading {
         self.tls.get_or_insert_with(|| Box::new(Tracker::new(self.client, given.limits)))
     }
 
+    #[inline]
     fn read_tls(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) {
-        let Some(not_tls) = self.tracker(given).read(way, piece, knew, given, log) else { return };
+        if let Some(not_tls) = self.tracker(given).read(way, piece, knew, given, log) {
+            self.turn_plain(way, piece, &not_tls, log);
+        }
+    }
+
+    /// A direction turns out not to be TLS.
+    fn turn_plain(&mut self, way: Way, piece: &Piece<'_>, not_tls: &NotTls, log: &mut Log) {
         self.modes[way] = Mode::Plain;
         let header = not_tls.header.get(..usize::from(not_tls.have)).unwrap_or_default();
         let Piece::Data { offset, bytes, .. } = piece else { return };

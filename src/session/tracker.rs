@@ -1,6 +1,6 @@
 //! What TLS says in a connection: two directions of records read as one handshake and what follows it.
 
-use crate::base::{At, Limits, PerWay, Piece, Way};
+use crate::base::{At, Limits, PerWay, Piece, Way, prefetch};
 use crate::session::keyed::{Given, Keys};
 use crate::session::log::Log;
 use crate::session::timeline::What;
@@ -19,30 +19,35 @@ const EMPTY_CERTIFICATE: u16 = 8;
 /// alerts as such, and have no message of so few bytes.
 pub(super) const USUAL_ALERT: u16 = 19;
 
-/// Both directions of a connection as TLS.
+/// Both directions of a connection as TLS. What every record needs stands first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Tracker {
+    /// Records seen, of either side.
+    pub records: u32,
+    /// Negotiated version.
+    pub version: Option<Version>,
+    /// How records are protected.
+    pub protection: Option<Protection>,
+    /// The way the ClientHello went.
+    pub client: Option<Way>,
+    /// The ServerHello.
+    pub server_hello: Option<Box<ServerHello>>,
+    /// The session's keys, where a key log has them or may still get them.
+    pub(super) keys: Option<Box<Keys>>,
     framers: PerWay<Framer>,
     /// What each direction did.
     pub ways: PerWay<WayState>,
-    /// The way the ClientHello went.
-    pub client: Option<Way>,
     /// The ClientHello (the second one after a HelloRetryRequest).
     pub client_hello: Option<Box<ClientHello>>,
     /// The frame in which it was complete, and the frame it began in.
     pub client_hello_at: Option<(At, At)>,
     /// The end of the ClientHello in the client's stream.
     pub client_hello_end: u64,
-    /// The ServerHello.
-    pub server_hello: Option<Box<ServerHello>>,
-    /// Its frame.
+    /// The frame of the ServerHello.
     pub server_hello_at: Option<At>,
     /// A HelloRetryRequest.
     pub hello_retry: Option<At>,
-    /// Negotiated version.
-    pub version: Option<Version>,
-    /// How records are protected.
-    pub protection: Option<Protection>,
     /// The server's certificates, where they were in clear.
     pub certificates: Option<Box<Chain>>,
     /// Where the server's certificates were, or must have been.
@@ -59,10 +64,6 @@ pub struct Tracker {
     pub server_hello_done: Option<At>,
     /// Alerts that could be read, in order.
     pub alerts: Vec<ReadAlert>,
-    /// Records seen, of either side.
-    pub records: u32,
-    /// The session's keys, where a key log has them or may still get them.
-    pub(super) keys: Option<Box<Keys>>,
 }
 
 impl Tracker {
@@ -93,12 +94,14 @@ impl Tracker {
         }
     }
 
-    /// Reads a little of everything that the next record of `way` will need, so that it is in the cache then.
+    /// Has the memory that the next record of `way` will need brought into the caches.
     #[inline]
-    pub fn touch(&self, way: Way) -> u64 {
+    pub fn prefetch(&self, way: Way) {
         let peer = &self.ways[way.opposite()];
-        let own = [self.framers[way].records(), self.ways[way].touch(), self.records.into()];
-        own.into_iter().fold(peer.last_app_end.wrapping_add(peer.app_records.into()), u64::wrapping_add)
+        prefetch(self);
+        prefetch(&self.framers[way]);
+        self.ways[way].prefetch();
+        prefetch(peer);
     }
 
     /// One direction's framer, for what stands unfinished in it.
@@ -114,7 +117,9 @@ impl Tracker {
     /// Returns the bytes that are not TLS after all, if the stream turns out not to be.
     pub fn read(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) -> Option<NotTls> {
         let mut not_tls = None;
-        if let (Some(spans), Piece::Gap { .. }, Some(partial)) = (&mut log.spans, piece, self.framers[way].in_record()) {
+        if let (Some(spans), Piece::Gap { .. }) = (&mut log.spans, piece)
+            && let Some(partial) = self.framers[way].in_record()
+        {
             // The hole may reach beyond the record, which is never complete then.
             spans.cut(way, &partial, self.framers[way].is_sealed());
         }
@@ -156,7 +161,7 @@ impl Tracker {
                             spans.clear(way, offset, offset + u64::from(have));
                         }
                         let start = offset == 0 || self.ways[way].records == 0;
-                        self.ways[way].broken = Some((at, header, have));
+                        self.ways[way].broken = Some(Box::new((at, header, have)));
                         if start {
                             not_tls = Some(NotTls { at, header, have, rest: bytes.len() });
                         } else {
@@ -208,8 +213,11 @@ impl Tracker {
         if !self.is_tls13() {
             return protection.fits_alert(len);
         }
-        let uncalibrated = self.ways[way].padding.is_none() && len == protection.alert_len.saturating_add(JSSE_PADDING);
-        self.alert_len(way) == Some(len) || uncalibrated
+        let bare = protection.alert_len;
+        match self.ways[way].padding {
+            Some(padding) => len == bare.saturating_add(padding),
+            None => len == bare || len == bare.saturating_add(JSSE_PADDING),
+        }
     }
 
     /// Whether a record of `way` may be an alert that is padded to a whole block (RFC 8446 section 5.4), as all its records are. (One record
@@ -259,13 +267,13 @@ impl Tracker {
         }
         self.records = self.records.saturating_add(1);
         let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew, opened: false };
+        let tag = self.tag();
         let state = &mut self.ways[way];
         state.records = state.records.saturating_add(1);
         state.before_last = state.last;
         state.last = Some(seen);
         if head.typ == ContentType::APPLICATION_DATA {
-            let tag = self.tag();
-            self.ways[way].measure(head.len.saturating_sub(tag));
+            state.measure(head.len.saturating_sub(tag));
         }
         if self.keys.is_some() && self.open_record(way, head, body, &seen, given, log) {
             return false;
@@ -304,11 +312,17 @@ impl Tracker {
         }
     }
 
+    #[inline]
     fn application_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
         if self.ways[way].finished.is_some() && self.server_hello.is_some() {
             self.data(way, seen, false, log);
-            return;
+        } else {
+            self.early_data(way, seen, log);
         }
+    }
+
+    /// A record of application data while the handshake goes on, or went unseen.
+    fn early_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
         let client = self.is_client(way);
         let at = seen.at;
         if self.client_hello.is_some() && self.server_hello.is_none() && self.client.is_some() {
@@ -354,42 +368,17 @@ impl Tracker {
     }
 
     /// Application data after the handshake; `known` to be that, or taken for it.
+    #[inline]
     pub(super) fn data(&mut self, way: Way, seen: SealedRecord, known: bool, log: &mut Log) {
-        let fits = if self.joined() { seen.len == USUAL_ALERT } else { self.is_tls13() && self.is_alert_sized(way, seen.len) };
-        let alert_sized = !known && fits;
-        let peer_records = self.ways[way.opposite()].app_records;
-        let peer_end = self.ways[way.opposite()].last_app_end;
-        let tickets_possible = !known && self.is_tls13() && !self.is_client(way);
-        let state = &mut self.ways[way];
-        if alert_sized {
-            state.short_records = state.short_records.saturating_add(1);
+        let tls13 = self.is_tls13();
+        let fits = if tls13 { self.is_alert_sized(way, seen.len) } else { seen.len == USUAL_ALERT && self.joined() };
+        let tickets_possible = !known && tls13 && !self.is_client(way);
+        let (own, peer) = self.ways.pair_mut(way);
+        if fits && !known {
+            own.short_records = own.short_records.saturating_add(1);
             log.add(seen.at, way, What::SealedAlert(seen.len));
         } else {
-            state.app_records = state.app_records.saturating_add(1);
-            state.app_bytes += u64::from(seen.len);
-            state.first_app.get_or_insert(seen.at);
-            state.last_app = Some(seen.at);
-            state.last_app_knew = seen.knew;
-            state.last_app_end = seen.offset + 5 + u64::from(seen.len);
-            if state.app_records == 1 {
-                state.ticket_like = (seen.len, 1);
-            } else if state.app_records == 2 && state.ticket_like.0 == seen.len {
-                state.ticket_like.1 = 2;
-            }
-            // Two equal records before anything else are the tickets most servers send, not an answer.
-            let tickets = tickets_possible && state.app_records <= 2 && (state.app_records == 1 || state.ticket_like.1 == 2);
-            if seen.knew >= peer_end && !(tickets && state.ticket_like.1 == 2) {
-                state.last_answer = Some(seen.at);
-            }
-            if tickets && state.ticket_like.1 == 2 {
-                state.last_answer = None;
-            }
-            if state.turns == 0 || peer_records > state.turn {
-                state.turns = state.turns.saturating_add(1);
-                state.run_largest = 0;
-            }
-            state.run_largest = state.run_largest.max(seen.len);
-            state.turn = peer_records;
+            own.say(peer, &seen, tickets_possible);
             log.run(seen.at, way, What::Data(1, u64::from(seen.len)));
         }
     }

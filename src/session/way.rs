@@ -1,10 +1,11 @@
 //! What is kept of each direction of a TLS session while it is read.
 
-use crate::base::{At, Way};
+use crate::base::{At, Way, prefetch};
 use crate::tls::Alert;
 
-/// What one direction did.
+/// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct WayState {
     /// Complete records.
     pub records: u32,
@@ -12,52 +13,52 @@ pub struct WayState {
     pub app_records: u32,
     /// Ciphertext bytes in them.
     pub app_bytes: u64,
-    /// The first of them.
-    pub first_app: Option<At>,
-    /// The newest of them that is not of an alert's length.
-    pub last_app: Option<At>,
-    /// Where the newest of those ends in this direction's stream.
+    /// Where the newest of those that are not of an alert's length ends in this direction's stream.
     pub last_app_end: u64,
     /// How much of the opposite direction's stream its sender had acknowledged with it.
     pub last_app_knew: u64,
+    /// Its frame.
+    pub last_app: Option<At>,
     /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
     pub last_answer: Option<At>,
-    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
-    pub ticket_like: (u16, u8),
     /// How many of the opposite direction's records of application data had come when the newest of this direction came.
     pub turn: u32,
     /// Times this direction began to speak after the other had spoken (application data only).
     pub turns: u32,
     /// The longest record of application data since the other direction last spoke.
     pub run_largest: u16,
+    /// Records of type application_data (counted to 65,535), and the largest length that those of their contents and padding are multiples of.
+    pub blocks: (u16, u16),
+    /// TLS 1.3 padding per record, once calibrated.
+    pub padding: Option<u16>,
+    /// Record boundaries were lost and not found again.
+    pub lost: bool,
+    /// They were lost at some time.
+    pub was_lost: bool,
+    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
+    pub ticket_like: (u16, u8),
     /// The newest record.
     pub last: Option<SealedRecord>,
     /// The one before it.
     pub before_last: Option<SealedRecord>,
-    /// Records of an alert's length after the handshake (TLS 1.3), in all.
-    pub short_records: u32,
-    /// ChangeCipherSpec.
-    pub change_cipher_spec: Option<At>,
     /// Finished, seen by its place and size, or inferred from what came after.
     pub finished: Option<At>,
-    /// TLS 1.3 padding per record, once calibrated.
-    pub padding: Option<u16>,
-    /// Encrypted records before its Finished (TLS 1.3).
-    pub flight: u32,
+    /// The first record of application data after the handshake.
+    pub first_app: Option<At>,
+    /// ChangeCipherSpec.
+    pub change_cipher_spec: Option<At>,
     /// An encrypted record that can only be a fatal alert by its place.
     pub fatal_by_place: Option<Box<SealedRecord>>,
     /// Records of application data that this direction had sent when the opposite one sent its Finished.
     pub apps_at_peer_finished: u32,
     /// A record header that cannot be.
-    pub broken: Option<(At, [u8; 5], u8)>,
-    /// Record boundaries were lost and not found again.
-    pub lost: bool,
-    /// They were lost at some time.
-    pub was_lost: bool,
+    pub broken: Option<Box<(At, [u8; 5], u8)>>,
+    /// Encrypted records before its Finished (TLS 1.3).
+    pub flight: u32,
+    /// Records of an alert's length after the handshake (TLS 1.3), in all.
+    pub short_records: u32,
     /// 0-RTT records.
     pub early: u32,
-    /// Records of type application_data (counted to 65,535), and the largest length that those of their contents and padding are multiples of.
-    pub blocks: (u16, u16),
 }
 
 /// The greatest common divisor (Euclid).
@@ -84,17 +85,42 @@ impl WayState {
     pub(super) fn in_blocks(&self, records: u16) -> bool {
         self.blocks.0 >= records && self.blocks.1 >= BLOCK && self.blocks.1.is_multiple_of(BLOCK)
     }
-}
 
-impl WayState {
-    /// Reads from each line of memory that the next record needs.
+    /// Counts a record of application data after the handshake, while `peer` says nothing. `tickets_possible`: it may be a session ticket.
     #[inline]
-    pub fn touch(&self) -> u64 {
-        let last = self.last.as_ref().map_or(0, |last| last.offset);
-        let before = self.before_last.as_ref().map_or(0, |before| before.offset);
-        [last, before, self.last_app_end, self.records.into(), self.flight.into(), self.run_largest.into()]
-            .into_iter()
-            .fold(0, u64::wrapping_add)
+    pub(super) fn say(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
+        self.app_records = self.app_records.saturating_add(1);
+        self.app_bytes += u64::from(seen.len);
+        self.last_app = Some(seen.at);
+        self.last_app_knew = seen.knew;
+        self.last_app_end = seen.offset + 5 + u64::from(seen.len);
+        if self.app_records == 1 {
+            self.first_app = Some(seen.at);
+            self.ticket_like = (seen.len, 1);
+        } else if self.app_records == 2 && self.ticket_like.0 == seen.len {
+            self.ticket_like.1 = 2;
+        }
+        // Two equal records before anything else are the tickets most servers send, not an answer.
+        if tickets_possible && self.app_records == 2 && self.ticket_like.1 == 2 {
+            self.last_answer = None;
+        } else if seen.knew >= peer.last_app_end {
+            self.last_answer = Some(seen.at);
+        }
+        if self.turns == 0 || peer.app_records > self.turn {
+            self.turns = self.turns.saturating_add(1);
+            self.run_largest = 0;
+        }
+        self.run_largest = self.run_largest.max(seen.len);
+        self.turn = peer.app_records;
+    }
+
+    /// Has each line of memory that the next record needs brought into the caches.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self);
+        prefetch(&self.turn);
+        prefetch(&self.before_last);
+        prefetch(&self.first_app);
     }
 }
 

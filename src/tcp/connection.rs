@@ -1,6 +1,6 @@
 //! A connection: segments in, pieces of two streams out.
 
-use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way};
+use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way, prefetch};
 use crate::decode::{Checksum, Segment, TcpFlags};
 use crate::tcp::assembler::{Assembler, Hold};
 use crate::tcp::half::{FinSeen, Half, Recent, distance};
@@ -113,13 +113,14 @@ impl Connection {
         &self.halves[way]
     }
 
-    /// Reads a little of everything that the next segment of `way` will need, so that it is in the cache then.
+    /// Has the memory that the next segment of `way` will need brought into the caches.
     #[inline]
-    pub fn touch(&self, way: Way) -> u64 {
+    pub fn prefetch(&self, way: Way) {
         let peer = &self.halves[way.opposite()];
-        [self.halves[way].touch(), peer.packets.into(), peer.rare.is_some().into(), self.last.frame.into()]
-            .into_iter()
-            .fold(0, u64::wrapping_add)
+        prefetch(&self.last);
+        prefetch(peer);
+        prefetch(&peer.rare);
+        self.halves[way].prefetch();
     }
 
     /// Base sequence numbers as Wireshark's numbering uses them.
@@ -184,8 +185,7 @@ impl Connection {
     /// Takes in an [ordinary](Connection::is_ordinary) segment, as [`accept`](Connection::accept) would; the offset of its payload.
     #[inline]
     pub fn accept_ordinary(&mut self, segment: &Segment<'_>) -> u64 {
-        let ack = Some(segment.ack);
-        Numbers { seq: segment.seq, ack, syn: false }.teach(&mut self.bases, segment.way);
+        // An ACK of its way came before, so both base sequence numbers are known.
         self.last = segment.at;
         let (half, peer) = self.halves.pair_mut(segment.way);
         half.good_checksum |= segment.checksum == Checksum::Good;
@@ -410,7 +410,7 @@ fn reset(half: &Half, peer: &Half, segment: &Segment<'_>, answered_within: Span)
 fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool {
     let ack = segment.ack;
     if segment.options.sack.is_some_and(|(left, _)| distance(left, ack) > 0) {
-        peer.repeated.sacked = true;
+        peer.rare().repeated.sacked = true;
         peer.repeating = true;
     }
     let before = half.acked();
@@ -431,7 +431,7 @@ fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool 
     peer.largest_acked = peer.largest_acked.max(u16::try_from(whole.unwrap_or(0)).unwrap_or(u16::MAX));
     if !first {
         let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(Recent::at);
-        peer.repeated.since = since.unwrap_or(segment.at);
+        peer.since = since.unwrap_or(segment.at);
         peer.forget_repeated();
     }
     !first
@@ -442,7 +442,7 @@ fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool 
 fn note_fresh(half: &mut Half, peer: &Half, segment: &Segment<'_>) {
     // The first byte that the peer has not: what follows waits behind it.
     if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {
-        half.repeated.since = segment.at;
+        half.since = segment.at;
         half.note_pause(segment.at);
     }
     if !half.spoke {
@@ -471,15 +471,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
         let fills_hole = ahead >= 0 && half.ahead.as_ref().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;
         let acked = peer.acked().is_some_and(|acked| distance(end, acked) <= 0);
         if !fills_hole {
-            half.repeated.total = half.repeated.total.saturating_add(1);
-            if !acked {
-                half.repeating = true;
-                half.repeated.count = half.repeated.count.saturating_add(1);
-                half.repeated.until = segment.at;
-                let size = u16::try_from(len).unwrap_or(u16::MAX);
-                half.repeated.biggest = half.repeated.biggest.max(size);
-                half.repeated.smallest = if half.repeated.smallest == 0 { size } else { half.repeated.smallest.min(size) };
-            }
+            half.repeat(segment, !acked);
         }
     }
     let offset = half.offset_of(segment.seq);
@@ -577,16 +569,11 @@ fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
 fn finish(half: &mut Half, peer: &Half, segment: &Segment<'_>) -> (bool, bool) {
     let seq = segment.seq.wrapping_add(segment.payload_len);
     if half.fin.is_some() {
-        half.repeated.total = half.repeated.total.saturating_add(1);
-        if peer.acked().is_none_or(|acked| distance(seq, acked) >= 0) {
-            half.repeating = true;
-            half.repeated.count = half.repeated.count.saturating_add(1);
-            half.repeated.until = segment.at;
-        }
+        half.repeat(segment, peer.acked().is_none_or(|acked| distance(seq, acked) >= 0));
         return (false, true);
     }
     if half.max == peer.acked().unwrap_or(half.max) && segment.payload_len == 0 {
-        half.repeated.since = segment.at;
+        half.since = segment.at;
     }
     half.finished = true;
     half.fin = Some(FinSeen { at: segment.at, seq, ack: segment.flags.has(TcpFlags::ACK).then_some(segment.ack) });

@@ -1,6 +1,6 @@
 //! One direction of a connection: where its stream stands, what was repeated, how it closed.
 
-use crate::base::{At, Span, Time};
+use crate::base::{At, Span, Time, prefetch};
 use crate::decode::{Segment, TcpFlags};
 use crate::tcp::assembler::Assembler;
 use crate::tcp::copies::Copies;
@@ -19,8 +19,6 @@ const PAUSE: Span = Span::from_secs(1);
 pub struct Half {
     /// Stream offset of `next`.
     pub(super) delivered: u64,
-    /// Payload bytes, each once.
-    pub(super) bytes: u64,
     /// Newest packet.
     pub(super) last: Option<At>,
     /// The next sequence number expected in order; meaningful once `started`.
@@ -56,24 +54,26 @@ pub struct Half {
     pub(super) finished: bool,
     /// There was a RST.
     pub(super) reset: bool,
+    /// What few connections have.
+    pub(super) rare: Option<Box<Rare>>,
     /// Newest new payload.
     pub(super) last_data: Option<At>,
-    /// Data beyond a hole.
-    pub(super) ahead: Option<Box<Assembler>>,
+    /// Payload bytes, each once.
+    pub(super) bytes: u64,
     /// What its ordinary packets look like.
     pub(super) sender: Sender,
-    /// Data sent again.
-    pub(super) repeated: Repeated,
+    /// See [`Half::waiting_since`].
+    pub(super) since: At,
     /// Newest segments, newest last: to find what a RST answers and to recognise packets captured twice.
     recent: [Recent; 3],
+    /// Data beyond a hole.
+    pub(super) ahead: Option<Box<Assembler>>,
     /// Its first FIN.
     pub(super) fin: Option<FinSeen>,
     /// First payload.
     pub(super) first_data: Option<At>,
     /// Its newest pause.
     pause: Option<Pause>,
-    /// What few connections have.
-    pub(super) rare: Option<Box<Rare>>,
 }
 
 /// The last payload before a silence, which the peer had acknowledged, and the first after it.
@@ -104,6 +104,8 @@ pub(super) struct Rare {
     pub conflicts: u32,
     /// Packets captured twice.
     pub duplicates: u32,
+    /// Data sent again.
+    pub repeated: Repeated,
     /// More of the newest segments, once one was captured twice.
     pub copies: Option<Box<Copies>>,
 }
@@ -122,9 +124,7 @@ pub struct FinSeen {
 /// Data that a side sent again, and whether it was ever acknowledged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Repeated {
-    /// First transmission after the peer's last progress.
-    pub since: At,
-    /// Segments sent again since then.
+    /// Segments sent again since the peer's last progress.
     pub count: u32,
     /// The newest of them.
     pub until: At,
@@ -187,11 +187,15 @@ impl Half {
         }
     }
 
-    /// Reads from each line of memory that an ordinary segment needs.
+    /// Has each line of memory that an ordinary segment needs brought into the caches.
     #[inline]
-    pub(super) fn touch(&self) -> u64 {
+    pub(super) fn prefetch(&self) {
         let [first, _, last] = &self.recent;
-        [self.packets, self.sender.touch(), self.repeated.total, first.seq, last.look].into_iter().map(u64::from).sum()
+        prefetch(self);
+        prefetch(&self.sender);
+        prefetch(&self.since);
+        prefetch(first);
+        prefetch(last);
     }
 
     /// Its stream has begun and goes on, with nothing waiting behind a hole.
@@ -233,11 +237,12 @@ impl Half {
         }
     }
 
+    #[inline]
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
             *slot = Recent::new(segment);
         }
-        self.slot = (self.slot + 1) % 3;
+        self.slot = if self.slot == 2 { 0 } else { self.slot + 1 };
         self.largest_sent = self.largest_sent.max(u16::try_from(segment.payload_len).unwrap_or(u16::MAX));
         if let Some(copies) = self.rare.as_mut().and_then(|rare| rare.copies.as_mut()) {
             copies.remember(segment);
@@ -286,10 +291,29 @@ impl Half {
         }
     }
 
+    /// Counts a segment sent again; `missing`: the peer has not acknowledged it.
+    pub(super) fn repeat(&mut self, segment: &Segment<'_>, missing: bool) {
+        let repeated = &mut self.rare().repeated;
+        repeated.total = repeated.total.saturating_add(1);
+        if !missing {
+            return;
+        }
+        repeated.count = repeated.count.saturating_add(1);
+        repeated.until = segment.at;
+        let size = u16::try_from(segment.payload_len).unwrap_or(u16::MAX);
+        if size > 0 {
+            repeated.biggest = repeated.biggest.max(size);
+            repeated.smallest = if repeated.smallest == 0 { size } else { repeated.smallest.min(size) };
+        }
+        self.repeating = true;
+    }
+
     /// What was sent again has been acknowledged.
     pub(super) fn forget_repeated(&mut self) {
-        let Repeated { since, until, total, .. } = self.repeated;
-        self.repeated = Repeated { since, until, total, ..Repeated::default() };
+        if let Some(rare) = &mut self.rare {
+            let Repeated { until, total, .. } = rare.repeated;
+            rare.repeated = Repeated { until, total, ..Repeated::default() };
+        }
         self.repeating = false;
     }
 
@@ -316,8 +340,12 @@ impl Half {
         self.fin
     }
     /// Data sent again.
-    pub fn repeated(&self) -> &Repeated {
-        &self.repeated
+    pub fn repeated(&self) -> Repeated {
+        self.seldom().map(|rare| rare.repeated).unwrap_or_default()
+    }
+    /// First transmission after the peer's last progress: what the peer has not begins with it.
+    pub fn waiting_since(&self) -> At {
+        self.since
     }
     /// Habits of its packets.
     pub fn sender(&self) -> &Sender {

@@ -23,11 +23,6 @@ pub struct Sender {
 const ROW: u8 = 4;
 
 impl Sender {
-    /// Reads some of it.
-    pub(super) fn touch(&self) -> u32 {
-        self.same
-    }
-
     /// Counts an ordinary packet in.
     pub fn learn(&mut self, segment: &Segment<'_>) {
         // Majority vote in constant space (Boyer and Moore): the most common TTL wins if it has the majority.
