@@ -14,10 +14,12 @@
 //!   `----`.
 //! - Server, Go: `write: connection reset by peer` or `write: broken pipe`; Node `ECONNRESET`; Java `SocketException: Connection reset`,
 //!   `Broken pipe`.
-//! - Server, Tomcat: `ClientAbortException`; Apache: `X` in the access log's `%X` (aborted before the answer was complete); stunnel
-//!   `Connection reset by peer`.
-//! - Client: whatever made it leave: `curl: (28) Operation timed out`, `curl: (23) Failed writing body`, Go `context canceled`, Python
-//!   `TimeoutError`, a cancelled download, or nothing.
+//! - Server, Tomcat: `ClientAbortException`; Apache: `X` in the access log's `%X` (aborted before the answer was complete), at level info
+//!   `(104)Connection reset by peer: AH01993: SSL output filter write failed.`; stunnel `Connection reset by peer`.
+//! - Server, rustls: `Broken pipe (os error 32)`; .NET `Unable to write data to the transport connection: Connection reset by peer`;
+//!   OpenSSL 1.1.1: pyOpenSSL `SysCallError: (104, 'ECONNRESET')`, Node 16 `aborted`; GnuTLS `Error in the push function.` (often).
+//! - Client (a browser such as Chrome or Firefox says nothing): whatever made it leave: `curl: (28) Operation timed out`,
+//!   `curl: (23) Failed writing body`, Go `context canceled`, Python `TimeoutError`, a cancelled download, or nothing.
 //!
 //! # Why it happens
 //!
