@@ -1,4 +1,4 @@
-//! The messages themselves: what applications log, and what was on the wire when they did. Measured, except where a note says otherwise.
+//! What Java, OpenSSL, curl, Python, Go and Node log, and what was on the wire when they did. Measured, except where a note says otherwise.
 //!
 //! `…` stands for a part that varies.
 
@@ -9,7 +9,7 @@ const fn m(by: Side, stack: &'static str, text: &'static str, wires: &'static [W
     Message { by, stack, text, wires, note }
 }
 
-/// Every message known, by stack.
+/// The messages, by stack.
 pub(super) static ALL: &[Message] = &[
     // Java (SunJSSE 11 to 25).
     m(Client, "Java", "SSL peer shut down incorrectly", &[Wire::FinInHandshake], "the cause inside an SSLHandshakeException"),

@@ -4,10 +4,10 @@
 use super::{Message, Wire};
 use crate::base::Side::{self, Client, Server};
 use Wire::{
-    BadRecord, CertificateExpired, CertificateName, CertificateUntrusted, ClientCertificateBad, ClientCertificateMissing, ClientLeft,
-    ClientLeftInHandshake, ClientNotTls, FinAtEnd, FinBeforeAnswer, FinInBody, FinInHandshake, NoCommonCipher, NoCommonProtocol,
-    NoCommonVersion, NotTls, NotifiedBeforeAnswer, NotifiedInBody, Refused, RstAfterHandshake, RstInHandshake, SilentInHandshake, Stalled,
-    SynUnanswered, UnknownName,
+    BadRecord, BadServerCertificate, CertificateExpired, CertificateName, CertificateUntrusted, ClientCertificateBad,
+    ClientCertificateMissing, ClientLeft, ClientLeftInHandshake, ClientNotTls, FinAtEnd, FinBeforeAnswer, FinInBody, FinInHandshake,
+    NoCommonCipher, NoCommonProtocol, NoCommonVersion, NotTls, NotifiedBeforeAnswer, NotifiedInBody, Refused, RstAfterHandshake,
+    RstInHandshake, SilentInHandshake, Stalled, SynUnanswered, UnknownName,
 };
 
 const fn m(by: Side, stack: &'static str, text: &'static str, wires: &'static [Wire], note: &'static str) -> Message {
@@ -21,6 +21,8 @@ const fn s(stack: &'static str, text: &'static str, wires: &'static [Wire]) -> M
 
 /// nginx as the client of its upstream.
 const NGINX: &str = "nginx is the client here: capture between nginx and the upstream";
+/// HAProxy as the client of its server.
+const HAPROXY: &str = "HAProxy is the client here: capture between HAProxy and the server";
 /// Apache as the client of its backend (2.4).
 const APACHE: &str = "Apache is the client here: capture between Apache and the backend";
 /// Apache logs the reason only at that level.
@@ -28,7 +30,20 @@ const APACHE_INFO: &str = "Apache is the client here; the reason stands in the l
 
 /// The messages, by program.
 pub(super) static ALL: &[Message] = &[
-    m(Client, "nginx", "upstream prematurely closed connection", &[FinBeforeAnswer, NotifiedBeforeAnswer, FinInBody], NGINX),
+    m(
+        Client,
+        "nginx",
+        "upstream prematurely closed connection",
+        &[FinBeforeAnswer, NotifiedBeforeAnswer, FinInBody, RstAfterHandshake],
+        NGINX,
+    ),
+    m(
+        Client,
+        "nginx",
+        "upstream prematurely closed connection while reading upstream",
+        &[FinInBody, NotifiedInBody, RstAfterHandshake],
+        NGINX,
+    ),
     m(
         Client,
         "nginx",
@@ -37,9 +52,62 @@ pub(super) static ALL: &[Message] = &[
         NGINX,
     ),
     m(Client, "nginx", "peer closed connection in SSL handshake … while SSL handshaking to upstream", &[FinInHandshake], NGINX),
+    m(
+        Client,
+        "nginx",
+        "peer closed connection in SSL handshake (104: Connection reset by peer) while SSL handshaking to upstream",
+        &[RstInHandshake],
+        NGINX,
+    ),
+    m(Client, "nginx", "wrong version number) while SSL handshaking to upstream", &[NotTls], NGINX),
+    m(
+        Client,
+        "nginx",
+        "SSL alert number 40) while SSL handshaking to upstream",
+        &[NoCommonCipher, NoCommonVersion, ClientCertificateMissing],
+        NGINX,
+    ),
+    m(
+        Client,
+        "nginx",
+        "SSL alert number 70) while SSL handshaking to upstream",
+        &[NoCommonVersion],
+        "nginx is the client here; before 1.23.4 it offers upstreams no TLS 1.3 unless proxy_ssl_protocols says so",
+    ),
+    m(
+        Client,
+        "nginx",
+        "SSL alert number 112) while SSL handshaking to upstream",
+        &[UnknownName],
+        "nginx is the client here; proxy_ssl_server_name is off by default",
+    ),
+    m(Client, "nginx", "SSL alert number 120) while SSL handshaking to upstream", &[NoCommonProtocol], NGINX),
+    m(Client, "nginx", "SSL_read() failed … decryption failed or bad record mac) while reading upstream", &[BadRecord], NGINX),
+    m(Client, "nginx", "upstream SSL certificate verify error: (10:certificate has expired)", &[CertificateExpired], NGINX),
+    m(
+        Client,
+        "nginx",
+        "upstream SSL certificate verify error: (21:unable to verify the first certificate)",
+        &[CertificateUntrusted],
+        NGINX,
+    ),
+    m(Client, "nginx", "upstream SSL certificate verify error: (18:self-signed certificate)", &[CertificateUntrusted], NGINX),
+    m(Client, "nginx", "upstream SSL certificate does not match", &[CertificateName], NGINX),
+    m(Client, "nginx", "(111: Connection refused) while connecting to upstream", &[Refused], NGINX),
+    m(Client, "nginx", "(113: No route to host) while connecting to upstream", &[Wire::NoRoute], NGINX),
+    m(Client, "nginx", "(101: Network is unreachable) while connecting to upstream", &[Wire::NoRoute], NGINX),
+    m(Client, "nginx", "(110: Connection timed out) while connecting to upstream", &[SynUnanswered], NGINX),
+    m(Client, "nginx", "upstream timed out … while SSL handshaking to upstream", &[SilentInHandshake], NGINX),
+    m(Client, "nginx", "upstream timed out … while reading response header from upstream", &[Stalled], NGINX),
     m(Client, "nginx", "upstream timed out", &[Stalled, SynUnanswered, SilentInHandshake], NGINX),
     s("nginx", "client closed connection while SSL handshaking", &[ClientLeftInHandshake]),
     s("nginx", "peer closed connection in SSL handshake", &[ClientLeftInHandshake]),
+    s("nginx", "recv() failed (104: Connection reset by peer) while SSL handshaking", &[ClientLeftInHandshake]),
+    s("nginx", "client timed out (110: Connection timed out) while SSL handshaking", &[ClientLeftInHandshake]),
+    s("nginx", "unsupported protocol) while SSL handshaking", &[NoCommonVersion]),
+    s("nginx", "no shared cipher) while SSL handshaking", &[NoCommonCipher]),
+    s("nginx", "SSL_read() failed … decryption failed or bad record mac) while waiting for request", &[BadRecord]),
+    s("nginx", "client closed connection while waiting for request", &[ClientLeft]),
     m(
         Server,
         "nginx",
@@ -51,7 +119,7 @@ pub(super) static ALL: &[Message] = &[
     s("nginx", "The plain HTTP request was sent to HTTPS port", &[ClientNotTls]),
     s("nginx", "closed keepalive connection (104: Connection reset by peer)", &[ClientLeft]),
     s("nginx", "writev() failed (104: Connection reset by peer)", &[ClientLeft]),
-    m(Server, "nginx", "client prematurely closed connection", &[ClientLeft], "not measured"),
+    s("nginx", "client prematurely closed connection", &[ClientLeft]),
     m(Server, "HAProxy", "Connection closed during SSL handshake", &[ClientLeftInHandshake], "most often a health check"),
     m(
         Server,
@@ -60,7 +128,20 @@ pub(super) static ALL: &[Message] = &[
         &[ClientLeftInHandshake, NoCommonVersion, NoCommonCipher, ClientNotTls],
         "one text for everything that can fail in a handshake",
     ),
-    m(Server, "HAProxy", "Timeout during SSL handshake", &[ClientLeftInHandshake], "not measured"),
+    s("HAProxy", "Timeout during SSL handshake", &[ClientLeftInHandshake]),
+    s("HAProxy", "SSL client certificate not trusted", &[ClientCertificateBad]),
+    m(
+        Client,
+        "HAProxy",
+        "503 … - - SC--",
+        &[Refused, SynUnanswered, FinInHandshake, RstInHandshake, SilentInHandshake, NotTls, BadServerCertificate, NoCommonCipher],
+        "HAProxy is the client here: TCP or TLS with the server did not come up, for whatever reason",
+    ),
+    m(Client, "HAProxy", "502 … - - SH--", &[FinBeforeAnswer, NotifiedBeforeAnswer, RstAfterHandshake], HAPROXY),
+    m(Client, "HAProxy", "504 … - - sH--", &[Stalled], HAPROXY),
+    m(Client, "HAProxy", "- - SD--", &[FinInBody, NotifiedInBody, RstAfterHandshake, BadRecord, Stalled], HAPROXY),
+    s("HAProxy", "- - CD--", &[ClientLeft]),
+    m(Server, "HAProxy", "- - CR-- … <BADREQ>", &[ClientLeft, BadRecord], "the client left, or what it sent was no request"),
     // Apache 2.4.71 on OpenSSL 3.0. Its own lines about clients are of level info.
     m(Server, "Apache", "SSL handshake stopped: connection was closed", &[ClientLeftInHandshake], "AH02006, a FIN; level info"),
     m(

@@ -219,6 +219,37 @@ fn knows_whole_lines_with_times_paths_and_addresses_in_them() {
         // Firefox.
         ("about:neterror?e=netTimeout&u=https%3A//api.example.com%3A20006/&c=UTF-8&captivePortalState=unknown", Wire::SynUnanswered),
         ("Error Code: SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT", Wire::ClientCertificateMissing),
+        // nginx and HAProxy, as servers and as proxies.
+        (
+            "2026/11/21 20:21:13 [error] 28525#28525: *1 SSL_do_handshake() failed (SSL: error:0A00042E:SSL routines::tlsv1 alert \
+             protocol version:SSL alert number 70) while SSL handshaking to upstream, client: 127.0.0.1, server: , request: \"GET / \
+             HTTP/1.1\", upstream: \"https://10.77.0.1:443/\"",
+            Wire::NoCommonVersion,
+        ),
+        (
+            "2026/11/21 20:24:01 [error] 28525#28525: *90 peer closed connection in SSL handshake (104: Connection reset by peer) while SSL \
+             handshaking to upstream, client: 127.0.0.1",
+            Wire::RstInHandshake,
+        ),
+        (
+            "2026/11/21 20:24:01 [info] 28525#28525: *91 SSL_do_handshake() failed (SSL: error:0A0000C1:SSL routines::no shared cipher) \
+             while SSL handshaking, client: 10.77.0.1, server: 0.0.0.0:8143",
+            Wire::NoCommonCipher,
+        ),
+        (
+            "Nov 21 20:21:13 haproxy[28606]: 127.0.0.1:54522 [21/Nov/2026:20:21:13.520] f b1/s1 0/0/2/44/46 502 209 - - SH-- 1/1/0/0/0 0/0 \
+             \"GET / HTTP/1.1\"",
+            Wire::FinBeforeAnswer,
+        ),
+        (
+            "haproxy[28606]: 127.0.0.1:54522 [21/Nov/2026:20:21:13.520] f b1/s1 0/0/2/-1/5046 504 198 - - sH-- 1/1/0/0/0 0/0 \"GET / \
+             HTTP/1.1\"",
+            Wire::Stalled,
+        ),
+        (
+            "haproxy[28606]: 10.77.0.1:40112 [21/Nov/2026:20:24:13.5] f8243/1: SSL client certificate not trusted",
+            Wire::ClientCertificateBad,
+        ),
         // Apache, as a server and as a proxy.
         (
             "[Sat Nov 21 19:26:38.1 2026] [ssl:info] [pid 14281:tid 14412] (70014)End of file found: [client 10.77.0.1:49148] AH02006: SSL \
