@@ -28,7 +28,9 @@
 //! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
 //!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
 //! - Apache as the client of a backend: `AH02276: Certificate Verification: Error (10): certificate has expired` (info),
-//!   `AH00898: Error during SSL Handshake with remote server`; its own client gets a 500.
+//!   `AH00898: Error during SSL Handshake with remote server`; its own client gets a 500. nginx
+//!   `upstream SSL certificate verify error: (10:certificate has expired) while SSL handshaking to upstream` with 502; HAProxy `SC` with
+//!   503.
 //!
 //! # Why it happens
 //!

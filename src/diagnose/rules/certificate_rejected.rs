@@ -31,7 +31,8 @@
 //!   `EOF`.
 //! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
 //!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
-//! - Apache as the client of a backend: `AH02411: SSL Proxy: Peer certificate does not match for hostname` (info), `AH00898`.
+//! - Apache as the client of a backend: `AH02411: SSL Proxy: Peer certificate does not match for hostname` (info), `AH00898`; nginx
+//!   `upstream SSL certificate does not match "api.example.com"`; HAProxy `SC` with 503.
 //!
 //! # Why it happens
 //!

@@ -31,7 +31,8 @@
 //! - Server on GnuTLS: `Received alert '48': CA is unknown.`; for an OpenSSL client with TLS 1.3 `Decryption has failed.`, because that
 //!   alert comes in the clear. rustls `received fatal alert: UnknownCA`; .NET `tlsv1 alert unknown ca`, innermost.
 //! - Apache as the client of a backend: `AH02276: Certificate Verification: Error (20): unable to get local issuer certificate` (info),
-//!   `AH00898`.
+//!   `AH00898`; nginx `upstream SSL certificate verify error: (21:unable to verify the first certificate)`, or
+//!   `(18:self-signed certificate)`; HAProxy `SC` with 503.
 //!
 //! # Why it happens
 //!

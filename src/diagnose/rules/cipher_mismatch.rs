@@ -18,7 +18,8 @@
 //! - Client, .NET on Linux: `SSL Handshake failed with OpenSSL error - SSL_ERROR_SSL`, below it OpenSSL's words; on Windows
 //!   `they do not possess a common algorithm`; Chrome `ERR_SSL_VERSION_OR_CIPHER_MISMATCH`; Firefox `SSL_ERROR_NO_CYPHER_OVERLAP`.
 //! - Server, OpenSSL: `no shared cipher`, for groups `no suitable key share`, for signatures `no suitable signature algorithm`; HAProxy
-//!   `SSL handshake failure`; Apache (info) `AH02008`, then
+//!   `SSL handshake failure`; nginx (info)
+//!   `SSL_do_handshake() failed (SSL: error:0A0000C1:SSL routines::no shared cipher) while SSL handshaking`; Apache (info) `AH02008`, then
 //!   `no shared cipher -- Too restrictive SSLCipherSuite or using DSA server certificate?`; OpenSSL 1.1.1 `error:1417A0C1`,
 //!   `error:141F7065`.
 //! - Server, Go: `tls: no cipher suite supported by both client and server`; Java `no cipher suites in common`; rustls

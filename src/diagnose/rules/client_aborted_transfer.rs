@@ -8,8 +8,8 @@
 //!
 //! # How it looks in applications
 //!
-//! - Server, nginx: `writev() failed (104: Connection reset by peer) while sending to client`, or status 499 for a request without an
-//!   answer yet.
+//! - Server, nginx (info): `client prematurely closed connection (104: Connection reset by peer) while sending response to client`,
+//!   `writev() failed (104: Connection reset by peer) while sending to client`, or status 499 for a request without an answer yet.
 //! - Server, HAProxy: termination state `CD`; `CH` when it left before the headers. A short body that already lay in the kernel logs
 //!   `----`.
 //! - Server, Go: `write: connection reset by peer` or `write: broken pipe`; Node `ECONNRESET`; Java `SocketException: Connection reset`,

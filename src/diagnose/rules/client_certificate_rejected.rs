@@ -19,8 +19,8 @@
 //! - Client, GnuTLS: `Received alert [48]: CA is unknown`; git `Send failure: Broken pipe`; wget in TLS 1.3
 //!   `The specified session has been invalidated for some reason.`; .NET `Decrypt failed with OpenSSL error - SSL_ERROR_SSL`, below it the
 //!   alert. Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_UNKNOWN_CA_ALERT` (not measured).
-//! - Server, OpenSSL (HAProxy, stunnel): `certificate verify failed` (1.1.1 `error:1417C086`); Apache (info)
-//!   `AH02276: Certificate Verification: Error (20)`; gnutls-serv `Error in handshake: Error in the certificate.`; rustls
+//! - Server, HAProxy: `SSL client certificate not trusted`. OpenSSL (stunnel): `certificate verify failed` (1.1.1 `error:1417C086`); Apache
+//!   (info) `AH02276: Certificate Verification: Error (20)`; gnutls-serv `Error in handshake: Error in the certificate.`; rustls
 //!   `invalid peer certificate: UnknownIssuer`; .NET
 //!   `The remote certificate is invalid because of errors in the certificate chain: PartialChain`; Go
 //!   `tls: failed to verify certificate: x509: certificate signed by unknown authority`; Java `PKIX path building failed`.

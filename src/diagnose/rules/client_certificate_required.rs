@@ -27,7 +27,7 @@
 //! - Server: OpenSSL `peer did not return a certificate`, Go `tls: client didn't provide a certificate`, Java
 //!   `Empty client certificate chain`; rustls `peer sent no certificates`; gnutls-serv `Certificate is required.`; .NET
 //!   `RemoteCertificateNotAvailable`; Apache (info) `peer did not return a certificate -- No CAs known to server for verification?`;
-//!   HAProxy `SSL handshake failure` (often); Redis `Error accepting a client connection` with OpenSSL's words.
+//!   HAProxy `SSL handshake failure`; Redis `Error accepting a client connection` with OpenSSL's words.
 //! - nginx does *not* fail the handshake: it sends `400 No required SSL certificate was sent` inside TLS and logs
 //!   `client sent no required SSL certificate`; such a session ends cleanly. So does one with PostgreSQL (`clientcert=verify-ca`): `FATAL`
 //!   28000 `connection requires a valid client certificate`, inside TLS.

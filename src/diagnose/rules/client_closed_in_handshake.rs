@@ -19,7 +19,8 @@
 //!   `Error decoding the received TLS packet.`; rustls `tls handshake eof`, `unexpected end of file`; .NET
 //!   `Received an unexpected EOF or 0 bytes from the transport stream.`
 //! - Client, after the certificate: its own verification error: Node `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, `CERT_HAS_EXPIRED`,
-//!   `ERR_TLS_CERT_ALTNAME_INVALID`; Java `HttpClient` `PKIX path building failed`. These two stacks send no alert.
+//!   `ERR_TLS_CERT_ALTNAME_INVALID`; Java `HttpClient` `PKIX path building failed`. These two stacks send no alert. Firefox (in TLS 1.3),
+//!   curl and Python say why in one, and their sessions end with that.
 //! - Client, earlier: its time limit (`Read timed out`, `net/http: TLS handshake timeout`, `curl: (28)`), a cancelled request, or nothing.
 //!
 //! # Why it happens

@@ -21,6 +21,8 @@
 //!   `The message received was unexpected or badly formatted`, Schannel 36887 with the number; Chrome `ERR_SSL_PROTOCOL_ERROR`,
 //!   `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_BAD_MAC_ALERT`, `SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT`; Apache (info)
 //!   `AH01992: SSL library error 1 reading data`, then the alert.
+//! - Proxy in the receiver's place: nginx `SSL_read() failed (SSL: ... sslv3 alert bad record mac:SSL alert number 20)` with 502; HAProxy
+//!   `SH`.
 //! - Sender: its own log has the reason: OpenSSL `decryption failed or bad record mac`, `unexpected message`,
 //!   `unexpected eof while reading`; Java `Tag mismatch`.
 //!

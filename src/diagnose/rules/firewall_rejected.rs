@@ -18,7 +18,7 @@
 //!   `No route to host (host:443)`.
 //! - Chrome: `ERR_ADDRESS_UNREACHABLE`; Firefox `Unable to connect` (`NS_ERROR_CONNECTION_REFUSED`), as if it were refused.
 //! - Proxy in the client's place: nginx `connect() failed (113: No route to host) while connecting to upstream`, usually 502; Apache
-//!   `(113)No route to host: AH00957` with 503; HAProxy `SC` (often).
+//!   `(113)No route to host: AH00957` with 503; HAProxy `SC` with 503.
 //! - Server: nothing. Mid-session, Linux endpoints go on retransmitting in spite of the message and end in a timeout.
 //!
 //! # Why it happens

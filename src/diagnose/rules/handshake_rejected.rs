@@ -22,7 +22,9 @@
 //!   Linux `SSL Handshake failed with OpenSSL error - SSL_ERROR_SSL`, below it OpenSSL's words; Windows
 //!   `The message received was unexpected or badly formatted`, Schannel 36887 (received) and 36888 (generated) with the number.
 //! - Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_INTERNAL_ERROR_ALERT`, `SSL_ERROR_DECODE_ERROR_ALERT`.
-//! - Proxy in the client's place: Apache `AH00898: Error during SSL Handshake with remote server`, at level info the alert.
+//! - Proxy in the client's place: nginx
+//!   `SSL_do_handshake() failed (SSL: ... tlsv1 alert internal error:SSL alert number 80) while SSL handshaking to upstream` with 502;
+//!   HAProxy `SC` with 503; Apache `AH00898: Error during SSL Handshake with remote server`, at level info the alert.
 //! - The sender's own log has the reason in words; the receiver's has only the number.
 //!
 //! # Why it happens

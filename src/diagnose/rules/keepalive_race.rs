@@ -22,8 +22,9 @@
 //! - Client, .NET: nothing after a FIN, it retries; after a RST
 //!   `Unable to read data from the transport connection: Connection reset by peer`. Firefox retries in every case.
 //! - Proxy in the client's place: nginx `upstream prematurely closed connection while reading response header from upstream` with status
-//!   502; AWS ALB 502; HAProxy state `SH`; Apache `(70014)End of file found: AH01102: error reading status line from remote server` with
-//!   502, seldom: most often it retries; Envoy `upstream connect error or disconnect/reset before headers`.
+//!   502; AWS ALB 502; HAProxy state `SH` with 502; Apache
+//!   `(70014)End of file found: AH01102: error reading status line from remote server` with 502, seldom: most often it retries; Envoy
+//!   `upstream connect error or disconnect/reset before headers`.
 //! - Server: nothing. The request is in no access log.
 //!
 //! # Why it happens

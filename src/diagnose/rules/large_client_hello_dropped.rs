@@ -16,7 +16,7 @@
 //! - Client, Java with post-quantum groups: `Remote host terminated the handshake`, `SSL peer shut down incorrectly`, `Connection reset`.
 //! - Any other client, if its hello is large: Python `The handshake operation timed out`, rustls `operation timed out` (reqwest), .NET
 //!   `The request was canceled due to the configured HttpClient.Timeout`, GnuTLS's git and wget `Unable to establish SSL connection.`,
-//!   Apache as a proxy `AH00898`.
+//!   proxies: Apache `AH00898`, nginx `upstream timed out (110: Connection timed out) while SSL handshaking to upstream`, HAProxy `sC`.
 //! - The typical ticket: "since the browser update", "Chrome fails, the old curl works", "works from home".
 //! - Server: nothing, `EOF`, or `http request` and other parse errors for half a hello.
 //!

@@ -19,7 +19,7 @@
 //! - Databases: `Communications link failure`, `The connection is broken and recovery is not possible`, `ORA-03113`,
 //!   `ORA-03135: connection lost contact`, `SSL connection has been closed unexpectedly`, `server closed the connection unexpectedly`.
 //! - Proxy in the client's place: Apache `(70007)The timeout specified has expired: AH01102`, with a RST
-//!   `(104)Connection reset by peer: AH01102`; nginx `upstream timed out`, HAProxy `sH` (often).
+//!   `(104)Connection reset by peer: AH01102`; HAProxy `sH` with 504; nginx `upstream timed out` (often).
 //! - Server: nothing for hours, then keep-alive failure or `Connection timed out`; many sessions `ESTABLISHED` in `ss` that no client has
 //!   any more.
 //! - "The first request in the morning fails", "fails after lunch".

@@ -18,7 +18,8 @@
 //! - Client, uploads: small requests work, large ones hang: `curl: (28) Operation timed out`, `write: connection timed out`, Java
 //!   `Read timed out`.
 //! - Server: nothing for minutes; then `SSL_do_handshake() failed (110: Connection timed out)`, Go `TLS handshake error ... i/o timeout`,
-//!   HAProxy `cD` or `Timeout during SSL handshake`; Apache (info) `AH01382: Request handshake read timeout`.
+//!   HAProxy `cD` or `Timeout during SSL handshake`; Apache (info) `AH01382: Request handshake read timeout`; nginx (info)
+//!   `client timed out (110: Connection timed out) while SSL handshaking`.
 //! - `ssh` to the same network hangs at key exchange; `ping` works.
 //!
 //! # Why it happens

@@ -20,7 +20,8 @@
 //!   `tunnel error: proxy authorization required` (reqwest), `proxy server responded 407` (ureq); OpenSSL 1.1.1 s_client
 //!   `HTTP CONNECT failed: 407`; Chrome `ERR_PROXY_AUTH_REQUESTED` or a login window, Firefox a login window, dismissed
 //!   `NS_ERROR_PROXY_CONNECTION_REFUSED`.
-//! - Proxy: Squid `TCP_DENIED/407` (also for the harmless first step); Apache as a proxy: status 407 in its access log (often).
+//! - nginx and HAProxy never go through a CONNECT proxy. Proxy: Squid `TCP_DENIED/407` (also for the harmless first step); Apache as a
+//!   proxy: status 407 in its access log (often).
 //! - Server: nothing.
 //!
 //! # Why it happens

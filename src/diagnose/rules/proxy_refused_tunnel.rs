@@ -20,7 +20,7 @@
 //!   `The proxy tunnel request to proxy 'http://proxy:3128/' failed with status code '403'`; Chrome `ERR_TUNNEL_CONNECTION_FAILED`; Firefox
 //!   `The proxy server is refusing connections` (`NS_ERROR_PROXY_FORBIDDEN`).
 //! - Proxy: Squid `TCP_DENIED/403`; Apache status 403 or 405 for CONNECT in its access log; Zscaler and others show a block page that no
-//!   client displays for CONNECT.
+//!   client displays for CONNECT. nginx and HAProxy themselves never go through a CONNECT proxy.
 //! - Server: nothing.
 //!
 //! # Why it happens

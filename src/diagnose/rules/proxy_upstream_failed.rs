@@ -21,7 +21,7 @@
 //!   `CONNECT tunnel failed, response 502`; OpenSSL 3 and OpenSSL 1.1.1 s_client `HTTP CONNECT failed: 502 Bad Gateway`; .NET
 //!   `failed with status code '502'`.
 //! - Proxy: Squid `TCP_TUNNEL/503` and `X-Squid-Error: ERR_CONNECT_FAIL 111` or `ERR_DNS_FAIL` in its answer; Apache status 502 or 503 for
-//!   CONNECT; HAProxy `SC`.
+//!   CONNECT; HAProxy `SC` with 503, nginx `connect() failed (111: Connection refused) while connecting to upstream` with 502.
 //! - Server: nothing, if it was not reached.
 //!
 //! # Why it happens

@@ -22,7 +22,9 @@
 //!   `The message received was unexpected or badly formatted`; Chrome `ERR_SSL_BAD_RECORD_MAC_ALERT`, `ERR_SSL_PROTOCOL_ERROR`; Firefox
 //!   `SSL_ERROR_BAD_MAC_READ`, `SSL_ERROR_BAD_MAC_ALERT`.
 //! - Apache (info) `AH01992: SSL library error 1 reading data`, then `decryption failed or bad record mac`; as a proxy
-//!   `AH01110: error reading response`. nginx and HAProxy: OpenSSL's words, or a plain failure (often).
+//!   `AH01110: error reading response`. nginx (crit)
+//!   `SSL_read() failed (SSL: ... decryption failed or bad record mac) while reading upstream`, as a server `while waiting for request`;
+//!   HAProxy `SD`, as a server `CR` with 400 and `<BADREQ>`.
 //! - Either end logs it: the finder its own check, the other the alert.
 //!
 //! # Why it happens

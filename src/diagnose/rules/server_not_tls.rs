@@ -19,7 +19,8 @@
 //! - Client, .NET: `Cannot determine the frame size or a corrupted frame was received`, Core 3.1
 //!   `The handshake failed due to an unexpected packet format`; Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_RX_RECORD_TOO_LONG`,
 //!   for a short greeting such as SSH's `PR_END_OF_FILE_ERROR`.
-//! - Proxy in the client's place: Apache `AH00898: Error during SSL Handshake with remote server`, at level info `wrong version number`
+//! - Proxy in the client's place: nginx `SSL_do_handshake() failed (SSL: ... wrong version number) while SSL handshaking to upstream` with
+//!   502; HAProxy `SC` with 503; Apache `AH00898: Error during SSL Handshake with remote server`, at level info `wrong version number`
 //!   before it.
 //! - Server: `400 Bad Request` for a request line of binary rubbish (`\x16\x03\x01...` in the access log),
 //!   `Bad protocol version identification` from sshd.

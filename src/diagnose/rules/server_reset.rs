@@ -20,9 +20,9 @@
 //! - Client, .NET: `Unable to read data from the transport connection: Connection reset by peer`, on Windows
 //!   `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
 //!   `PR_CONNECT_RESET_ERROR`, in the answer `Secure Connection Failed` without a code.
-//! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream` (502);
-//!   HAProxy `SH`, `SD`; Apache `(104)Connection reset by peer: AH01102: error reading status line from remote server` (502), in the body
-//!   `AH01110`.
+//! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream` (502),
+//!   over TLS often `upstream prematurely closed connection`, as for a FIN; HAProxy `SH`, `SD`; Apache
+//!   `(104)Connection reset by peer: AH01102: error reading status line from remote server` (502), in the body `AH01110`.
 //! - Server: crash or limit messages, if any; a `kill -9` leaves none.
 //!
 //! # Why it happens

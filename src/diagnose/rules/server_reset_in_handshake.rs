@@ -21,8 +21,10 @@
 //! - Client, .NET: `Unable to read data from the transport connection: Connection reset by peer`, on Windows
 //!   `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
 //!   `PR_CONNECT_RESET_ERROR`.
-//! - Proxy in the client's place: nginx `SSL_do_handshake() failed (104: Connection reset by peer) while SSL handshaking to upstream`;
-//!   HAProxy `SC`; Apache `AH00898: Error during SSL Handshake with remote server`, and at level info no reason before it.
+//! - Proxy in the client's place: nginx
+//!   `peer closed connection in SSL handshake (104: Connection reset by peer) while SSL handshaking to upstream`, or
+//!   `SSL_do_handshake() failed (104: ...)`; HAProxy `SC`; Apache `AH00898: Error during SSL Handshake with remote server`, and at level
+//!   info no reason before it.
 //! - Server: often nothing; Windows without a certificate binding: nothing in the web log, at most HTTPERR.
 //!
 //! # Why it happens

@@ -25,7 +25,7 @@
 //!   `ERR_CONTENT_LENGTH_MISMATCH`, `ERR_HTTP2_PROTOCOL_ERROR`; .NET `Received an unexpected EOF or 0 bytes from the transport stream.`;
 //!   Firefox shows the half page and no error (`NS_ERROR_NET_PARTIAL_TRANSFER` in the developer tools).
 //! - Proxy in the client's place: Apache `(70008)Partial results are valid but processing is incomplete: AH01110: error reading response`;
-//!   nginx `upstream prematurely closed connection`, HAProxy `SD` (often).
+//!   nginx `upstream prematurely closed connection while sending to client`; HAProxy `SD`.
 //! - Server: a crash, a broken pipe, a limit, or nothing (the bytes were in its kernel when the socket was closed hard).
 //!
 //! # Why it happens

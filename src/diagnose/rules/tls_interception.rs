@@ -13,8 +13,9 @@
 //! - Client, Python, OpenSSL, curl: `self-signed certificate in certificate chain` (19), `unable to get local issuer certificate` (20),
 //!   `curl: (60) SSL certificate problem`.
 //! - Client, Node, npm: `SELF_SIGNED_CERT_IN_CHAIN`; git `SSL certificate problem`; Go, docker, kubectl
-//!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`; OpenSSL 1.1.1 `verify error:num=20`, `error:1416F086`; Apache
-//!   as the client of a backend `AH02276`.
+//!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`; OpenSSL 1.1.1 `verify error:num=20`, `error:1416F086`; as
+//!   clients of a backend Apache `AH02276`, nginx `upstream SSL certificate verify error: (21:unable to verify the first certificate)`,
+//!   HAProxy `SC` with 503.
 //! - Client with pins (mobile apps, updaters, banking): a vague network error, or nothing.
 //! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER` or `MOZILLA_PKIX_ERROR_MITM_DETECTED`.
 //! - .NET `The remote certificate is invalid because of errors in the certificate chain: PartialChain` or `UntrustedRoot`; GnuTLS
