@@ -451,6 +451,10 @@ fn an_application_s_message_leads_to_causes() {
     let known = run(&["causes", "--error", "javax.net.ssl.SSLException: SSL peer shut down incorrectly"]);
     assert_eq!(known.code, 0);
     assert!(known.out.contains("server-closed-in-handshake"), "{}", known.out);
+    // A line that begins with a dash, as gnutls-cli writes some, is a text all the same.
+    let dashed = run(&["causes", "--error", "- Peer has closed the GnuTLS connection"]);
+    assert_eq!(dashed.code, 0, "{}", dashed.err);
+    assert!(dashed.out.contains("clean-close"), "{}", dashed.out);
     let unknown = run(&["causes", "--error", "SSL peer shut donw"]);
     assert_eq!((unknown.code, unknown.err.lines().count()), (2, 1));
     assert!(unknown.err.contains("most like it: 'SSL peer shut down incorrectly'"), "{}", unknown.err);

@@ -231,7 +231,7 @@ pub(crate) struct CausesArgs {
     #[arg(conflicts_with = "error")]
     pub(crate) name: Option<String>,
     /// Find causes by what an application logged
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) error: Option<String>,
     #[command(flatten)]
     pub(crate) looks: Looks,

@@ -1,9 +1,15 @@
 //! From an application's error message to what can have been on the wire, and from a session to what its applications logged.
 
+mod browsers;
+mod dotnet;
 mod elsewhere;
+mod libraries;
 mod messages;
+mod servers;
 mod services;
 mod wires;
+
+use std::collections::BTreeSet;
 
 use crate::base::Side;
 use crate::diagnose::Verdict;
@@ -27,10 +33,15 @@ pub enum Wire {
     NotifiedBeforeAnswer,
     RstAfterHandshake,
     FinInBody,
+    CutRecord,
+    NotifiedInBody,
     FinAtEnd,
     WroteAfterClose,
     Stalled,
     BadServerCertificate,
+    CertificateExpired,
+    CertificateUntrusted,
+    CertificateName,
     ClientCertificateMissing,
     ClientCertificateBad,
     ProxyAuthentication,
@@ -47,6 +58,17 @@ pub enum Wire {
     StarttlsRefused,
     Intercepted,
     PeerFatal,
+}
+
+impl Wire {
+    /// What programs say of it that do not tell it from its like.
+    fn general(self) -> Option<Self> {
+        match self {
+            Self::CertificateExpired | Self::CertificateUntrusted | Self::CertificateName => Some(Self::BadServerCertificate),
+            Self::CutRecord => Some(Self::FinInBody),
+            _ => None,
+        }
+    }
 }
 
 /// A message as a program logs it.
@@ -78,12 +100,23 @@ pub struct Answer {
 /// How many known messages an answer names.
 const MESSAGES: usize = 6;
 
+/// How many messages a report names.
+const LOGGED: usize = 12;
+
+/// A message that can mean more things than this says little.
+const VAGUE: usize = 4;
+
 /// Shortest text that is looked for inside known messages, in characters.
 const SHORTEST: usize = 5;
 
+/// The messages of programs that speak whatever protocol, as reports name them.
+fn usual() -> impl Iterator<Item = &'static Message> {
+    messages::ALL.iter().chain(libraries::ALL).chain(browsers::ALL).chain(dotnet::ALL).chain(servers::ALL)
+}
+
 /// Every message known, the measured ones first.
 fn all() -> impl Iterator<Item = &'static Message> {
-    messages::ALL.iter().chain(services::ALL).chain(elsewhere::ALL)
+    usual().chain(services::ALL).chain(elsewhere::ALL)
 }
 
 /// What `text`, a line or a whole stack trace, can mean. An empty answer: it is not known.
@@ -100,7 +133,8 @@ pub fn explain(text: &str) -> Answer {
         let own = plain(message.text);
         !texts.iter().any(|other| *other != own && fits(&own, other).is_some())
     });
-    found.sort_by_key(|&(length, _)| std::cmp::Reverse(length));
+    // What means many things frames what says more, such as the exception around an exception.
+    found.sort_by_key(|&(length, message)| (message.wires.len() > VAGUE, std::cmp::Reverse(length)));
     let alert = alert_in(&text);
     let mut wires: Vec<Wire> = Vec::new();
     let alert_wires = alert.map(alert_wires).unwrap_or_default();
@@ -112,24 +146,50 @@ pub fn explain(text: &str) -> Answer {
     Answer { messages: found.into_iter().map(|(_, message)| message).take(MESSAGES).collect(), alert, wires }
 }
 
-/// What programs log where a session may have ended by the cause `slug`: what happened on the wire, and the messages that mean it above all.
-pub fn of_cause(slug: &str) -> Vec<(&'static str, Vec<&'static Message>)> {
+/// What programs log where a session may have ended by one cause.
+#[derive(Clone, Debug, Default)]
+pub struct OfCause {
+    /// What happened on the wire, where the cause is the likeliest for it, and the messages that mean it above all.
+    pub likely: Vec<(&'static str, Vec<&'static Message>)>,
+    /// What else happened on the wire where it was this cause, each with the cause that it is most often.
+    pub seldom: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+/// What programs log where a session may have ended by the cause `slug`.
+pub fn of_cause(slug: &str) -> OfCause {
     let mut found: Vec<(Wire, Vec<&'static Message>)> = Vec::new();
     for message in all() {
-        let concerns = |wire: &&Wire| wire.meaning().causes.iter().any(|(cause, _)| *cause == slug);
-        let Some(wire) = message.wires.first().filter(concerns) else { continue };
+        let Some(wire) = message.wires.first() else { continue };
         match found.iter_mut().find(|(known, _)| known == wire) {
             Some((_, messages)) => messages.push(message),
             None => found.push((*wire, vec![message])),
         }
     }
-    found.into_iter().map(|(wire, messages)| (wire.meaning().what, messages)).collect()
+    let mut out = OfCause::default();
+    for (wire, messages) in found {
+        let Meaning { what, causes, .. } = wire.meaning();
+        match causes.split_first() {
+            Some(((likeliest, _), _)) if *likeliest == slug => out.likely.push((what, messages)),
+            Some(((likeliest, _), rest)) if rest.iter().any(|(cause, _)| *cause == slug) => {
+                match out.seldom.iter_mut().find(|(known, _)| known == likeliest) {
+                    Some((_, events)) => events.push(what),
+                    None => out.seldom.push((*likeliest, vec![what])),
+                }
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// The known messages most like an unknown `text`, best first: those that share most words with it.
 pub fn nearest(text: &str) -> Vec<&'static Message> {
-    let words =
-        |text: &str| plain(text).split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).map(str::to_owned).collect::<Vec<_>>();
+    // Each word once: a text with many articles is like no other for them.
+    let words = |text: &str| {
+        let words: BTreeSet<String> =
+            plain(text).split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).map(str::to_owned).collect();
+        words.into_iter().collect::<Vec<_>>()
+    };
     let length = |words: &[String]| words.iter().map(String::len).sum::<usize>();
     let asked = words(text);
     let mut scored: Vec<(usize, &'static Message)> = Vec::new();
@@ -173,7 +233,7 @@ fn alert_in(text: &str) -> Option<AlertDescription> {
     if !text.contains("alert") && !text.contains("remote error: tls") {
         return None;
     }
-    let number = ["alert number ", "alert [", "alert code ", "alert("].iter().find_map(|lead| {
+    let number = ["alert number ", "alert [", "alert '", "alert code ", "alert("].iter().find_map(|lead| {
         let (_, after) = text.split_once(lead)?;
         let digits: String = after.trim_start().chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
@@ -198,7 +258,9 @@ fn alert_wires(alert: AlertDescription) -> &'static [Wire] {
         10 | 22 => &[Wire::NotTls, Wire::ClientNotTls, Wire::PeerFatal],
         20 | 21 | 51 => &[Wire::BadRecord],
         40 | 71 => &[Wire::NoCommonCipher, Wire::NoCommonVersion],
-        41..=46 | 48 => &[Wire::BadServerCertificate, Wire::ClientCertificateBad],
+        41..=44 | 46 => &[Wire::BadServerCertificate, Wire::ClientCertificateBad],
+        45 => &[Wire::CertificateExpired, Wire::ClientCertificateBad],
+        48 => &[Wire::CertificateUntrusted, Wire::ClientCertificateBad],
         49 => &[Wire::ClientCertificateBad],
         50 => &[Wire::FinInHandshake, Wire::NotTls, Wire::ClientLeftInHandshake, Wire::BadRecord],
         70 | 86 => &[Wire::NoCommonVersion, Wire::NotTls],
@@ -212,33 +274,47 @@ fn alert_wires(alert: AlertDescription) -> &'static [Wire] {
 /// What the applications of a session will have logged: whose log, and stack by stack the words.
 pub fn logged(session: &Session, verdict: &Verdict) -> Option<(Side, Vec<&'static Message>)> {
     let (side, wire) = seen_by(session, verdict)?;
-    let mut found: Vec<(usize, &'static Message)> = messages::ALL
-        .iter()
+    let place = |message: &Message, wire: Wire| message.wires.iter().position(|&known| known == wire);
+    let mut found: Vec<(usize, &'static Message)> = usual()
         .filter(|message| message.by == side && message.stack != "many programs")
-        .filter_map(|message| Some((message.wires.iter().position(|&w| w == wire)?, message)))
+        .filter_map(|message| {
+            // Who says only that the certificate is bad, or that the end came, comes after those who say more.
+            let general = || place(message, wire.general()?).map(|place| place + 1);
+            Some((place(message, wire).or_else(general)?, message))
+        })
         .collect();
-    // Messages that mean nothing else first; one a stack.
+    // Messages that mean nothing else first; one a program.
     found.sort_by_key(|&(place, _)| place);
-    let mut stacks: Vec<&str> = Vec::new();
+    let mut programs: Vec<&str> = Vec::new();
     found.retain(|(_, message)| {
-        let new = !stacks.contains(&message.stack);
+        let new = !programs.contains(&program(message.stack));
         if new {
-            stacks.push(message.stack);
+            programs.push(program(message.stack));
         }
         new
     });
-    let messages: Vec<&'static Message> = found.into_iter().map(|(_, message)| message).take(10).collect();
+    let messages: Vec<&'static Message> = found.into_iter().map(|(_, message)| message).take(LOGGED).collect();
     (!messages.is_empty()).then_some((side, messages))
+}
+
+/// What a stack is built on, where several stacks are one program's.
+fn program(stack: &str) -> &str {
+    match stack {
+        "OpenSSL 1.1.1" => stack,
+        "wget" | "git (GnuTLS)" => "GnuTLS",
+        _ if stack.starts_with("Rust") => "rustls",
+        _ => stack.split([' ', ',']).next().unwrap_or(stack),
+    }
 }
 
 /// Causes that say more than the ending does: who noticed, and what it looked like to them.
 const BY_CAUSE: [(&str, Side, Wire); 14] = [
     ("server-not-tls", Side::Client, Wire::NotTls),
     ("client-not-tls", Side::Server, Wire::ClientNotTls),
-    ("certificate-expired", Side::Client, Wire::BadServerCertificate),
-    ("certificate-untrusted", Side::Client, Wire::BadServerCertificate),
+    ("certificate-expired", Side::Client, Wire::CertificateExpired),
+    ("certificate-untrusted", Side::Client, Wire::CertificateUntrusted),
     ("certificate-rejected", Side::Client, Wire::BadServerCertificate),
-    ("tls-interception", Side::Client, Wire::BadServerCertificate),
+    ("tls-interception", Side::Client, Wire::CertificateUntrusted),
     ("client-certificate-required", Side::Client, Wire::WroteAfterClose),
     ("protocol-version-mismatch", Side::Client, Wire::NoCommonVersion),
     ("cipher-mismatch", Side::Client, Wire::NoCommonCipher),
@@ -246,7 +322,7 @@ const BY_CAUSE: [(&str, Side, Wire); 14] = [
     ("proxy-refused-tunnel", Side::Client, Wire::ProxyRefused),
     ("proxy-upstream-failed", Side::Client, Wire::ProxyUpstream),
     ("keepalive-race", Side::Client, Wire::FinBeforeAnswer),
-    ("server-truncated-record", Side::Client, Wire::FinInBody),
+    ("server-truncated-record", Side::Client, Wire::CutRecord),
 ];
 
 /// Who noticed, and what it looked like to them.
@@ -281,143 +357,4 @@ fn seen_by(session: &Session, verdict: &Verdict) -> Option<(Side, Wire)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diagnose::rules;
-    use crate::report::sample;
-
-    #[test]
-    fn every_cause_named_is_in_the_registry() {
-        for wire in all_wires() {
-            let meaning = wire.meaning();
-            assert!(!meaning.causes.is_empty() && !meaning.look.is_empty());
-            for (slug, why) in meaning.causes {
-                assert!(rules::ALL.iter().any(|rule| rule.slug == *slug), "{wire:?}: no cause {slug}");
-                assert!(!why.is_empty() && !why.ends_with('.'), "{slug}: {why}");
-            }
-        }
-    }
-
-    #[test]
-    fn causes_with_messages_of_their_own_exist_and_have_some() {
-        for (cause, side, wire) in BY_CAUSE {
-            assert!(rules::find(cause).is_some(), "{cause}");
-            assert!(messages::ALL.iter().any(|message| message.by == side && message.wires.contains(&wire)), "{cause}");
-        }
-    }
-
-    /// All that some message, alert or session leads to.
-    fn all_wires() -> Vec<Wire> {
-        let mut all: Vec<Wire> = super::all().flat_map(|message| message.wires).copied().collect();
-        all.extend((0..=255).flat_map(|number| alert_wires(AlertDescription(number))));
-        all
-    }
-
-    #[test]
-    fn no_message_is_listed_twice_or_leads_nowhere() {
-        for (place, message) in all().enumerate() {
-            assert!(!message.wires.is_empty(), "{}", message.text);
-            let again = all().skip(place + 1).any(|other| other.stack == message.stack && other.text == message.text);
-            assert!(!again, "{}: {}", message.stack, message.text);
-            assert!(explain(message.text).wires.contains(message.wires.first().unwrap()), "{} does not find itself", message.text);
-        }
-    }
-
-    fn first(text: &str) -> Wire {
-        *explain(text).wires.first().unwrap_or_else(|| panic!("nothing known of {text:?}"))
-    }
-
-    #[test]
-    fn knows_the_messages_people_arrive_with() {
-        for (text, wire) in [
-            ("SSL peer shut down incorrectly", Wire::FinInHandshake),
-            ("error:0A000126:SSL routines::unexpected eof while reading", Wire::FinInHandshake),
-            ("Connection reset by peer", Wire::RstAfterHandshake),
-            ("Error: read ECONNRESET", Wire::RstAfterHandshake),
-            ("ECONNRESET", Wire::FinInHandshake),
-            ("Error: socket hang up", Wire::FinBeforeAnswer),
-            ("Remote host terminated the handshake", Wire::FinInHandshake),
-            ("javax.net.ssl.SSLHandshakeException: Received fatal alert: handshake_failure", Wire::NoCommonCipher),
-            ("sslv3 alert handshake failure:SSL alert number 40", Wire::NoCommonCipher),
-            ("remote error: tls: handshake failure", Wire::NoCommonCipher),
-            ("received fatal alert: CertificateRequired", Wire::ClientCertificateMissing),
-            ("tlsv13 alert certificate required", Wire::ClientCertificateMissing),
-            ("wrong version number", Wire::NotTls),
-            ("EOF occurred in violation of protocol (_ssl.c:1007)", Wire::FinInHandshake),
-            ("OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to api.example.com:443", Wire::FinInHandshake),
-            ("PR_END_OF_FILE_ERROR", Wire::FinInHandshake),
-            ("org.apache.http.NoHttpResponseException: api.example.com:443 failed to respond", Wire::FinBeforeAnswer),
-            ("javax.net.ssl.SSLException: Connection reset", Wire::RstAfterHandshake),
-            ("io.netty.handler.ssl.NotSslRecordException: not an SSL/TLS record: 485454502f", Wire::NotTls),
-            ("curl: (7) Failed to connect to 10.0.0.1 port 443 after 3 ms: Couldn't connect to server", Wire::Refused),
-            ("curl: (56) Received HTTP code 407 from proxy after CONNECT", Wire::ProxyAuthentication),
-            ("curl: (56) Received HTTP code 503 from proxy after CONNECT", Wire::ProxyRefused),
-            ("psql: error: server closed the connection unexpectedly", Wire::FinBeforeAnswer),
-            (
-                "ERROR 2013 (HY000): Lost connection to MySQL server at 'reading authorization packet', system error: 0",
-                Wire::FinInHandshake,
-            ),
-            ("smtpd: SSL_accept error from unknown[192.0.2.1]: lost connection", Wire::ClientLeftInHandshake),
-            ("net::ERR_CONNECTION_CLOSED", Wire::FinInHandshake),
-            ("certificate has expired", Wire::BadServerCertificate),
-            ("write: broken pipe", Wire::WroteAfterClose),
-            ("upstream prematurely closed connection while reading response header from upstream", Wire::FinBeforeAnswer),
-            ("peer closed connection without sending TLS close_notify: https://docs.rs/rustls", Wire::FinBeforeAnswer),
-            ("Unsupported or unrecognized SSL message", Wire::NotTls),
-            ("curl: (64) STARTTLS denied, code 454", Wire::StarttlsRefused),
-            ("failed: server does not support SSL, but SSL was required", Wire::StarttlsRefused),
-            ("ERROR 2026 (HY000): TLS/SSL error: SSL is required, but the server does not support it", Wire::StarttlsRefused),
-            ("ERROR 2006 (HY000) at line 2: Server has gone away", Wire::RstAfterHandshake),
-            ("SSL SYSCALL error: EOF detected", Wire::FinBeforeAnswer),
-            ("The client does not trust the proxy's certificate for api.example.com (OpenSSL Error)", Wire::Intercepted),
-            ("421 4.4.2 mail.example.com Error: timeout exceeded", Wire::NotifiedBeforeAnswer),
-            ("An existing connection was forcibly closed by the remote host.", Wire::RstAfterHandshake),
-            ("Client network socket disconnected before secure TLS connection was established", Wire::FinInHandshake),
-            ("_ssl.c:989: The handshake operation timed out", Wire::SilentInHandshake),
-            ("handshake timed out", Wire::SilentInHandshake),
-            ("remote error: tls: unknown certificate authority", Wire::BadServerCertificate),
-            ("No subject alternative DNS name matching x.example found.", Wire::BadServerCertificate),
-        ] {
-            assert_eq!(first(text), wire, "{text}");
-        }
-    }
-
-    #[test]
-    fn letter_case_and_line_breaks_do_not_matter() {
-        assert_eq!(first("ssl PEER shut\n   down incorrectly"), Wire::FinInHandshake);
-    }
-
-    #[test]
-    fn what_says_more_wins() {
-        let answer = explain("SSL_ERROR_SYSCALL, errno 0");
-        assert_eq!(answer.messages.len(), 1, "{:?}", answer.messages);
-        assert!(!answer.wires.contains(&Wire::RstInHandshake), "errno 0 is no RST");
-    }
-
-    #[test]
-    fn an_alert_is_found_by_its_longest_name() {
-        assert_eq!(alert_in("received fatal alert: certificate_unknown"), Some(AlertDescription(46)));
-        assert_eq!(alert_in("remote error: tls: unknown certificate authority"), Some(AlertDescription(48)));
-        assert_eq!(alert_in("ssl alert number 80"), Some(AlertDescription(80)));
-        assert_eq!(alert_in("handshake_failure"), None, "not said to be an alert");
-    }
-
-    #[test]
-    fn the_unknown_is_called_unknown() {
-        assert!(explain("the printer is on fire").wires.is_empty());
-        assert!(nearest("the printer is on fire").is_empty());
-        assert!(explain("conn").wires.is_empty(), "too short to mean anything");
-        assert_eq!(nearest("peer shut donw incorrectly SSL").first().map(|message| message.text), Some("SSL peer shut down incorrectly"));
-    }
-
-    #[test]
-    fn a_session_tells_what_its_applications_logged() {
-        let (session, verdict) = sample::refused_hello(3, 0);
-        let (side, messages) = logged(&session, &verdict).unwrap();
-        assert_eq!(side, Side::Client);
-        assert!(messages.iter().any(|message| message.text == "SSL peer shut down incorrectly"));
-        assert!(messages.iter().all(|message| message.wires.contains(&Wire::FinInHandshake)));
-        let (session, verdict) = sample::clean(4);
-        assert!(logged(&session, &verdict).is_none());
-    }
-}
+mod tests;

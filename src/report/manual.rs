@@ -2,7 +2,7 @@
 
 use crate::diagnose::Rule;
 use crate::report::blocks::Block;
-use crate::report::errors::{self, Message};
+use crate::report::errors::{self, Message, OfCause};
 use crate::report::text::sentence;
 
 /// The page of one cause.
@@ -14,18 +14,49 @@ pub fn page(rule: &Rule) -> Vec<Block> {
         Block::Pair("group".to_owned(), rule.group.name().to_owned()),
     ];
     out.extend(blocks(body(&rule.manual())));
-    let messages = errors::of_cause(rule.slug);
-    if !messages.is_empty() {
+    let OfCause { likely, seldom } = errors::of_cause(rule.slug);
+    if !likely.is_empty() || !seldom.is_empty() {
         out.push(Block::Heading("Messages that can mean it".to_owned()));
     }
-    for (what, messages) in messages {
+    for (what, messages) in likely {
         out.push(Block::Paragraph(format!("Where {what}:")));
-        for Message { stack, text, note, .. } in messages {
-            let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
-            out.push(Block::Pair((*stack).to_owned(), format!("{text}{note}")));
+        out.extend(by_program(&messages));
+    }
+    if !seldom.is_empty() {
+        out.push(Block::Paragraph("The messages on these pages can mean it, too:".to_owned()));
+    }
+    out.extend(seldom.into_iter().map(|(cause, events)| Block::Pair(cause.to_owned(), format!("where {}", events.join(", or where ")))));
+    out
+}
+
+/// A line for each program with its messages, and at the end one line for all that was not measured.
+fn by_program(messages: &[&Message]) -> Vec<Block> {
+    const UNMEASURED: &str = "not measured";
+    let mut rows: Vec<(&str, Vec<&Message>)> = Vec::new();
+    let mut others = Vec::new();
+    for message in messages {
+        if message.note.contains(UNMEASURED) {
+            others.push(format!("{}: {}", message.stack, message.text));
+            continue;
+        }
+        match rows.iter_mut().find(|(stack, _)| *stack == message.stack) {
+            Some((_, known)) => known.push(message),
+            None => rows.push((message.stack, vec![message])),
         }
     }
-    out
+    let mut rows: Vec<(&str, Vec<String>)> = rows.into_iter().map(|(stack, messages)| (stack, with_notes(&messages))).collect();
+    if !others.is_empty() {
+        rows.push((UNMEASURED, others));
+    }
+    rows.into_iter().map(|(stack, texts)| Block::Pair(stack.to_owned(), texts.join(" · "))).collect()
+}
+
+/// Messages and what else to know of each; what holds for several in a row is said after the last of them.
+fn with_notes(messages: &[&Message]) -> Vec<String> {
+    let next = messages.iter().skip(1).map(|message| message.note).chain(std::iter::once(""));
+    let note = |note: &str| if note.is_empty() { String::new() } else { format!(" ({note})") };
+    let said = |message: &Message, next: &str| if message.note == next { String::new() } else { note(message.note) };
+    messages.iter().zip(next).map(|(message, next)| format!("{}{}", message.text, said(message, next))).collect()
 }
 
 /// All causes by group.

@@ -9,16 +9,19 @@
 //! # How it looks in applications
 //!
 //! - Client, Java: `javax.net.ssl.SSLHandshakeException: Received fatal alert: no_application_protocol`.
-//! - Client, OpenSSL 3, Python: `tlsv1 alert no application protocol` (`error:0A000460`, 1.1.1 `error:14094460`; `SSL alert number 120`);
-//!   curl code 35.
+//! - Client, OpenSSL 3, Python: `tlsv1 alert no application protocol` (`error:0A000460`; `SSL alert number 120`); curl code 35. OpenSSL
+//!   1.1.1 has no words for it: `error:14094460:SSL routines:ssl3_read_bytes:reason(1120)`.
 //! - Client, Go: `remote error: tls: no application protocol`; Node `ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL`; rustls
 //!   `received fatal alert: NoApplicationProtocol`.
-//! - GnuTLS `No common application protocol could be negotiated.` (its own finding), `A TLS fatal alert has been received.`
-//! - Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_NEXT_PROTOCOL_NO_PROTOCOL`.
+//! - Client, GnuTLS, wget: `Received alert [120]: No supported application protocol could be negotiated`, git `gnutls_handshake() failed:`
+//!   with the same words.
+//! - Client, .NET on Linux: OpenSSL's words in the innermost of four exceptions; Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox
+//!   `SSL_ERROR_NEXT_PROTOCOL_NO_PROTOCOL`.
 //! - gRPC: `UNAVAILABLE: io exception` or, with grpc-go 1.67 and later, `credentials: cannot check peer: missing selected ALPN property`
 //!   (the server chose nothing; no alert then).
 //! - Server: Go `tls: client requested unsupported application protocols`; Java `No matching application layer protocol values`; nginx
-//!   (info) and HAProxy `SSL handshake failure`.
+//!   (info) and HAProxy `SSL handshake failure`; gnutls-serv `No common application protocol could be negotiated.`; rustls
+//!   `peer doesn't support any known protocol`. Apache goes on without the protocol and logs nothing.
 //!
 //! # Why it happens
 //!

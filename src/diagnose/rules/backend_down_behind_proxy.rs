@@ -11,14 +11,16 @@
 //!
 //! - Client, Java: `javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake`, cause
 //!   `java.io.EOFException: SSL peer shut down incorrectly`, three seconds after the connect.
-//! - Client, OpenSSL 3: `unexpected eof while reading`; curl:
-//!   `curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to host:443`.
+//! - Client, OpenSSL 3: `unexpected eof while reading`; OpenSSL 1.1.1 `write:errno=0`, pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`;
+//!   curl: `curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to host:443`.
 //! - Client, Python: `ssl.SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol`; Go `EOF`; Node
 //!   `Client network socket disconnected before secure TLS connection was established`.
-//! - Client, .NET: `Authentication failed because the remote party has closed the transport stream`; Chrome `ERR_CONNECTION_CLOSED`;
-//!   Firefox `PR_END_OF_FILE_ERROR`.
+//! - Client, rustls: `tls handshake eof`, `unexpected end of file`; GnuTLS, wget, git `The TLS connection was non-properly terminated.`;
+//!   .NET `Received an unexpected EOF or 0 bytes from the transport stream.`; Chrome `ERR_CONNECTION_CLOSED`; Firefox
+//!   `PR_END_OF_FILE_ERROR`.
 //! - Proxy: HAProxy state `SC` (refused) or `sC` (connect timeout) with `<NOSRV>` or the server's name and retries, and
-//!   `backend app has no server available!`; nginx stream `connect() failed (111: Connection refused) while connecting to upstream`.
+//!   `backend app has no server available!`; nginx stream `connect() failed (111: Connection refused) while connecting to upstream`. Apache
+//!   as a proxy speaks HTTP and answers 503 instead: `AH00957: https: attempt to connect to 10.0.0.9:443 failed`.
 //! - Server: nothing; it is down, or was never asked.
 //!
 //! # Why it happens

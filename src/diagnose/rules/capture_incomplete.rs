@@ -9,7 +9,7 @@
 //!
 //! # How it looks in applications
 //!
-//! - Applications: whatever they reported; this cause neither confirms nor contradicts it.
+//! - No program reports it: it is a fault of the capture. What applications said it neither confirms nor contradicts.
 //! - Wireshark: `TCP ACKed unseen segment`, `TCP Previous segment not captured`, `Packet size limited during capture`,
 //!   `Ignored Unknown Record`.
 //! - tcpdump, when it stops: `17 packets dropped by kernel`; dumpcap: `Packets received/dropped on interface`.

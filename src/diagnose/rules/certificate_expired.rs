@@ -11,19 +11,26 @@
 //!
 //! - Client, Java: `PKIX path validation failed: java.security.cert.CertPathValidatorException: validity check failed`, caused by
 //!   `CertificateExpiredException: NotAfter: ...`.
-//! - Client, OpenSSL, Python: `certificate verify failed: certificate has expired` (verify error 10), `[SSL: CERTIFICATE_VERIFY_FAILED]`.
+//! - Client, OpenSSL, Python: `certificate verify failed: certificate has expired` (verify error 10), `[SSL: CERTIFICATE_VERIFY_FAILED]`;
+//!   OpenSSL 1.1.1 `error:1416F086`.
 //! - Client, curl: `curl: (60) SSL certificate problem: certificate has expired`. A curl that *received* alert 45 says exit 60 as well.
 //! - Client, Go: `tls: failed to verify certificate: x509: certificate has expired or is not yet valid`; Node `CERT_HAS_EXPIRED`; rustls
 //!   `invalid peer certificate: certificate expired: verification time ... but certificate is not valid after ...` (older: `Expired`).
 //! - Client, GnuTLS: `The certificate chain uses expired certificate`; wget `The certificate of 'host' has expired.`; libpq (PostgreSQL)
 //!   and redis-cli only `certificate verify failed`.
-//! - Client, .NET: `The remote certificate is invalid because of errors in the certificate chain: NotTimeValid`; Chrome
-//!   `ERR_CERT_DATE_INVALID`; Firefox `SEC_ERROR_EXPIRED_CERTIFICATE`.
+//! - Client, git (GnuTLS): `server certificate verification failed. CAfile`. .NET:
+//!   `The remote certificate is invalid because of errors in the certificate chain: NotTimeValid`, .NET Core 3.1 only
+//!   `The remote certificate is invalid according to the validation procedure.`; Chrome `ERR_CERT_DATE_INVALID`; Firefox
+//!   `SEC_ERROR_EXPIRED_CERTIFICATE`.
 //! - Server: `sslv3 alert certificate expired` (newer OpenSSL `ssl/tls alert certificate expired`; 1.1.1 `error:14094415`;
 //!   `SSL alert number 45`), Java `Received fatal alert: certificate_expired`, Go `remote error: tls: expired certificate`; often only a
 //!   generic alert (Go clients always send 42, Java 46) or `unexpected eof while reading`.
 //! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
 //!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
+//! - Apache as the client of a backend: `AH02276: Certificate Verification: Error (10): certificate has expired` (info),
+//!   `AH00898: Error during SSL Handshake with remote server`; its own client gets a 500. nginx
+//!   `upstream SSL certificate verify error: (10:certificate has expired) while SSL handshaking to upstream` with 502; HAProxy `SC` with
+//!   503.
 //!
 //! # Why it happens
 //!

@@ -11,8 +11,9 @@
 //!
 //! - Client, Java: `No subject alternative DNS name matching host found`, `No name matching host found`,
 //!   `Certificates do not conform to algorithm constraints`.
-//! - Client, OpenSSL, Python: `Hostname mismatch, certificate is not valid for 'host'`, `ee key too small`, `ca md too weak`,
-//!   `unsuitable certificate purpose`, `certificate revoked`.
+//! - Client, OpenSSL 1.1.1: `verify error:num=62:Hostname mismatch`. OpenSSL, Python:
+//!   `Hostname mismatch, certificate is not valid for 'host'`, `ee key too small`, `ca md too weak`, `unsuitable certificate purpose`,
+//!   `certificate revoked`.
 //! - Client, curl: `curl: (60) SSL: no alternative certificate subject name matches target host name`.
 //! - Client, Go: `x509: certificate is valid for a.example, not b.example`, `x509: certificate relies on legacy Common Name field`; Node
 //!   `ERR_TLS_CERT_ALTNAME_INVALID`; rustls
@@ -21,14 +22,17 @@
 //!   `The certificate's owner does not match hostname`; libpq (PostgreSQL)
 //!   `server certificate for "a.example" does not match host name "b.example"`; MariaDB
 //!   `ERROR 2026 (HY000): TLS/SSL error: Validation of SSL server certificate failed` (it leaves after the handshake, with a bare FIN).
-//! - Client, .NET: `RemoteCertificateNameMismatch`; Chrome `ERR_CERT_COMMON_NAME_INVALID`, `ERR_CERT_REVOKED`; Firefox
-//!   `SSL_ERROR_BAD_CERT_DOMAIN`.
+//! - Client, git (GnuTLS): `SSL: certificate subject name (a.example) does not match target host name 'b.example'`. .NET:
+//!   `The remote certificate is invalid according to the validation procedure: RemoteCertificateNameMismatch`; Chrome
+//!   `ERR_CERT_COMMON_NAME_INVALID`, `ERR_CERT_REVOKED`; Firefox `SSL_ERROR_BAD_CERT_DOMAIN`.
 //! - Server: `sslv3 alert bad certificate` (42; newer OpenSSL `ssl/tls alert bad certificate`; 1.1.1 `error:14094412`),
 //!   `certificate unknown` (46), `certificate revoked` (44), `unsupported certificate` (43); Java
 //!   `Received fatal alert: certificate_unknown`; Go `remote error: tls: bad certificate`; often only `unexpected eof while reading` or
 //!   `EOF`.
 //! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
 //!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
+//! - Apache as the client of a backend: `AH02411: SSL Proxy: Peer certificate does not match for hostname` (info), `AH00898`; nginx
+//!   `upstream SSL certificate does not match "api.example.com"`; HAProxy `SC` with 503.
 //!
 //! # Why it happens
 //!

@@ -16,10 +16,11 @@
 //! - Client, curl: `curl: (60) SSL certificate problem: unable to get local issuer certificate`.
 //! - Client, Node: `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `SELF_SIGNED_CERT_IN_CHAIN`; Go
 //!   `x509: certificate signed by unknown authority`.
-//! - Client, rustls: `invalid peer certificate: UnknownIssuer`; GnuTLS `The certificate issuer is unknown`, wget
-//!   `The certificate of 'host' doesn't have a known issuer.` (exit 5); .NET
-//!   `RemoteCertificateChainErrors`, `UntrustedRoot`, `PartialChain`.
-//! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER`.
+//! - Client, rustls: `invalid peer certificate: UnknownIssuer`, for a self-signed one `Other(OtherError(CaUsedAsEndEntity))`; GnuTLS
+//!   `The certificate issuer is unknown`, wget `The certificate of 'host' doesn't have a known issuer.` (exit 5); .NET
+//!   `The remote certificate is invalid because of errors in the certificate chain: PartialChain`, for a self-signed one `UntrustedRoot`.
+//! - Client, git (GnuTLS): `server certificate verification failed. CAfile`. Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox
+//!   `SEC_ERROR_UNKNOWN_ISSUER`, `MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT`.
 //! - Client, libpq (PostgreSQL): `SSL error: certificate verify failed`; redis-cli `SSL_connect failed: certificate verify failed` (and
 //!   tries once more by itself).
 //! - Server: `tlsv1 alert unknown ca` (`SSL alert number 48`; OpenSSL 1.1.1 `error:14094418`), `sslv3 alert certificate unknown` (46),
@@ -27,6 +28,11 @@
 //!   `remote error: tls: unknown certificate authority`; Java `Received fatal alert: unknown_ca` or `certificate_unknown`.
 //! - Server's log of that alert: nginx (info) `SSL_do_handshake() failed`, Apache (info) `AH02008: SSL library error 1 in handshake`,
 //!   HAProxy `SSL handshake failure`, PostgreSQL `could not accept SSL connection`, Redis `Error accepting a client connection`.
+//! - Server on GnuTLS: `Received alert '48': CA is unknown.`; for an OpenSSL client with TLS 1.3 `Decryption has failed.`, because that
+//!   alert comes in the clear. rustls `received fatal alert: UnknownCA`; .NET `tlsv1 alert unknown ca`, innermost.
+//! - Apache as the client of a backend: `AH02276: Certificate Verification: Error (20): unable to get local issuer certificate` (info),
+//!   `AH00898`; nginx `upstream SSL certificate verify error: (21:unable to verify the first certificate)`, or
+//!   `(18:self-signed certificate)`; HAProxy `SC` with 503.
 //!
 //! # Why it happens
 //!

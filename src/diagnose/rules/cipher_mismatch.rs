@@ -13,13 +13,17 @@
 //!   `ssl/tls alert handshake failure`; OpenSSL 1.1.1 `error:14094410`. The prefix `sslv3` is the alert's age, not the version in use.
 //!   curl: code 35.
 //! - Client, Python: `[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure`; Node `ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE`.
-//! - Client, Go: `remote error: tls: handshake failure`; rustls `received fatal alert: HandshakeFailure`; GnuTLS
-//!   `A TLS fatal alert has been received.`
-//! - Client, .NET: `they do not possess a common algorithm`; Chrome `ERR_SSL_VERSION_OR_CIPHER_MISMATCH`; Firefox
-//!   `SSL_ERROR_NO_CYPHER_OVERLAP`.
+//! - Client, Go: `remote error: tls: handshake failure`; rustls `received fatal alert: HandshakeFailure`; GnuTLS, wget
+//!   `Received alert [40]: Handshake failed`, git `gnutls_handshake() failed: Handshake failed`.
+//! - Client, .NET on Linux: `SSL Handshake failed with OpenSSL error - SSL_ERROR_SSL`, below it OpenSSL's words; on Windows
+//!   `they do not possess a common algorithm`; Chrome `ERR_SSL_VERSION_OR_CIPHER_MISMATCH`; Firefox `SSL_ERROR_NO_CYPHER_OVERLAP`.
 //! - Server, OpenSSL: `no shared cipher`, for groups `no suitable key share`, for signatures `no suitable signature algorithm`; HAProxy
-//!   `SSL handshake failure`.
-//! - Server, Go: `tls: no cipher suite supported by both client and server`; Java `no cipher suites in common`; Windows: event 36874 of
+//!   `SSL handshake failure`; nginx (info)
+//!   `SSL_do_handshake() failed (SSL: error:0A0000C1:SSL routines::no shared cipher) while SSL handshaking`; Apache (info) `AH02008`, then
+//!   `no shared cipher -- Too restrictive SSLCipherSuite or using DSA server certificate?`; OpenSSL 1.1.1 `error:1417A0C1`,
+//!   `error:141F7065`.
+//! - Server, Go: `tls: no cipher suite supported by both client and server`; Java `no cipher suites in common`; rustls
+//!   `peer is incompatible: NoKxGroupsInCommon`; gnutls-serv `No supported cipher suites have been found.`; Windows: event 36874 of
 //!   Schannel.
 //!
 //! # Why it happens

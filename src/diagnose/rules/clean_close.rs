@@ -11,14 +11,19 @@
 //!
 //! # How it looks in applications
 //!
-//! - Both ends, as a rule: nothing. Java `read()` returns -1, Python `recv()` returns `b''`, Go `io.EOF`, Node `'end'`, curl exit code 0.
-//! - OpenSSL: `SSL_read` ends with `SSL_ERROR_ZERO_RETURN`, the good kind of end. No `unexpected eof while reading`.
-//! - GnuTLS: `Peer has closed the GnuTLS connection`.
+//! - No program reports it as an error. Java `read()` returns -1, Python `recv()` returns `b''`, Go `io.EOF`, Node `'end'`, curl exit code
+//!   0.
+//! - OpenSSL 3 and OpenSSL 1.1.1: `SSL_read` ends with `SSL_ERROR_ZERO_RETURN`, the good kind of end (pyOpenSSL `ZeroReturnError`). No
+//!   `unexpected eof while reading`, no `read:errno=0`.
+//! - GnuTLS: `Peer has closed the GnuTLS connection`; rustls reads 0 bytes; .NET, Apache, nginx and HAProxy: nothing.
 //! - The side that goes on writing after the peer's goodbye: `Broken pipe`, `EPIPE`, `write: broken pipe`, sometimes
 //!   `Connection reset by peer`. Python: `unwrap()` raises `BrokenPipeError`.
 //! - Java before 11: `javax.net.ssl.SSLException: Inbound closed before receiving peer's close_notify: possible truncation attack?`, and
 //!   Java 11 to 15 `closing inbound before receiving peer's close_notify` (JDK-8253368): raised by the order in which the local program
 //!   closes, not by the wire.
+//! - Where the application said less than it had announced: curl `transfer closed with 95000 bytes remaining to read`, wget
+//!   `Connection closed at byte 5000.`, hyper (rustls) `end of file before message length reached`, .NET `The response ended prematurely.`,
+//!   Apache `AH01110`; Firefox shows the half page and no error.
 //! - Packet lists show red RST lines although nobody lost a byte.
 //!
 //! # Why it happens

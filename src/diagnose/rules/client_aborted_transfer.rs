@@ -8,16 +8,18 @@
 //!
 //! # How it looks in applications
 //!
-//! - Server, nginx: `writev() failed (104: Connection reset by peer) while sending to client`, or status 499 for a request without an
-//!   answer yet.
+//! - Server, nginx (info): `client prematurely closed connection (104: Connection reset by peer) while sending response to client`,
+//!   `writev() failed (104: Connection reset by peer) while sending to client`, or status 499 for a request without an answer yet.
 //! - Server, HAProxy: termination state `CD`; `CH` when it left before the headers. A short body that already lay in the kernel logs
 //!   `----`.
 //! - Server, Go: `write: connection reset by peer` or `write: broken pipe`; Node `ECONNRESET`; Java `SocketException: Connection reset`,
 //!   `Broken pipe`.
-//! - Server, Tomcat: `ClientAbortException`; Apache: `X` in the access log's `%X` (aborted before the answer was complete); stunnel
-//!   `Connection reset by peer`.
-//! - Client: whatever made it leave: `curl: (28) Operation timed out`, `curl: (23) Failed writing body`, Go `context canceled`, Python
-//!   `TimeoutError`, a cancelled download, or nothing.
+//! - Server, Tomcat: `ClientAbortException`; Apache: `X` in the access log's `%X` (aborted before the answer was complete), at level info
+//!   `(104)Connection reset by peer: AH01993: SSL output filter write failed.`; stunnel `Connection reset by peer`.
+//! - Server, rustls: `Broken pipe (os error 32)`; .NET `Unable to write data to the transport connection: Connection reset by peer`;
+//!   OpenSSL 1.1.1: pyOpenSSL `SysCallError: (104, 'ECONNRESET')`, Node 16 `aborted`; GnuTLS `Error in the push function.` (often).
+//! - Client (a browser such as Chrome or Firefox says nothing): whatever made it leave: `curl: (28) Operation timed out`,
+//!   `curl: (23) Failed writing body`, Go `context canceled`, Python `TimeoutError`, a cancelled download, or nothing.
 //!
 //! # Why it happens
 //!

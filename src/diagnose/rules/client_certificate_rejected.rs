@@ -10,14 +10,19 @@
 //!
 //! - Client, OpenSSL 3: `tlsv1 alert unknown ca` (48), `sslv3 alert bad certificate` (42), `sslv3 alert certificate unknown` (46),
 //!   `sslv3 alert certificate expired` (45), `tlsv1 alert decrypt error` (51); newer OpenSSL writes `ssl/tls alert ...` for
-//!   `sslv3 alert ...`. In TLS 1.3 only at the first read.
+//!   `sslv3 alert ...`. In TLS 1.3 only at the first read. OpenSSL 1.1.1 `error:14094418` for 48.
 //! - Client, Java: `java.net.SocketException: Broken pipe`, `java.io.IOException: Error writing to server`, or
 //!   `Received fatal alert: bad_certificate`, `unknown_ca`, `certificate_unknown`.
 //! - Client, curl: `curl: (56) OpenSSL SSL_read: ... alert unknown ca, errno 0`; `curl: (55)` when it was still writing.
 //! - Client, Go: `remote error: tls: unknown certificate authority`, `remote error: tls: bad certificate`; Node
-//!   `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`; rustls `received fatal alert: UnknownCA`.
-//! - Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`.
-//! - Server, OpenSSL (HAProxy, Apache, stunnel): `certificate verify failed`; Go
+//!   `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`; rustls `received fatal alert: UnknownCA`; Python `[SSL: TLSV1_ALERT_UNKNOWN_CA]`.
+//! - Client, GnuTLS: `Received alert [48]: CA is unknown`; git `Send failure: Broken pipe`; wget in TLS 1.3
+//!   `The specified session has been invalidated for some reason.`; .NET `Decrypt failed with OpenSSL error - SSL_ERROR_SSL`, below it the
+//!   alert. Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_UNKNOWN_CA_ALERT` (not measured).
+//! - Server, HAProxy: `SSL client certificate not trusted`. OpenSSL (stunnel): `certificate verify failed` (1.1.1 `error:1417C086`); Apache
+//!   (info) `AH02276: Certificate Verification: Error (20)`; gnutls-serv `Error in handshake: Error in the certificate.`; rustls
+//!   `invalid peer certificate: UnknownIssuer`; .NET
+//!   `The remote certificate is invalid because of errors in the certificate chain: PartialChain`; Go
 //!   `tls: failed to verify certificate: x509: certificate signed by unknown authority`; Java `PKIX path building failed`.
 //! - nginx keeps the session and answers `400 The SSL certificate error` inside TLS, log
 //!   `client SSL certificate verify error: (18:self-signed certificate)`.

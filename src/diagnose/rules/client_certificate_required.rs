@@ -19,10 +19,15 @@
 //! - Client, Go: at the first `Read`: `remote error: tls: certificate required`; rustls `received fatal alert: CertificateRequired`.
 //! - Client, redis-cli (Redis wants a certificate by default, `tls-auth-clients yes`): `Error: Server closed the connection` or
 //!   `Error: Connection reset by peer`; never the alert's name.
-//! - Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT`.
+//! - Client, GnuTLS: `Received alert [116]: Certificate is required`, up to TLS 1.2 `[40]: Handshake failed`; git up to TLS 1.2
+//!   `Send failure: Broken pipe`; .NET `Decrypt failed with OpenSSL error - SSL_ERROR_SSL`, below it the alert; Apache as the client of a
+//!   backend `AH02268: Proxy client certificate callback: downstream server wanted client certificate but none are configured`.
+//! - Chrome `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT`, up to TLS 1.2
+//!   `SSL_ERROR_HANDSHAKE_FAILURE_ALERT`.
 //! - Server: OpenSSL `peer did not return a certificate`, Go `tls: client didn't provide a certificate`, Java
-//!   `Empty client certificate chain`; rustls `peer sent no certificates`; Redis `Error accepting a client connection` with OpenSSL's
-//!   words.
+//!   `Empty client certificate chain`; rustls `peer sent no certificates`; gnutls-serv `Certificate is required.`; .NET
+//!   `RemoteCertificateNotAvailable`; Apache (info) `peer did not return a certificate -- No CAs known to server for verification?`;
+//!   HAProxy `SSL handshake failure`; Redis `Error accepting a client connection` with OpenSSL's words.
 //! - nginx does *not* fail the handshake: it sends `400 No required SSL certificate was sent` inside TLS and logs
 //!   `client sent no required SSL certificate`; such a session ends cleanly. So does one with PostgreSQL (`clientcert=verify-ca`): `FATAL`
 //!   28000 `connection requires a valid client certificate`, inside TLS.

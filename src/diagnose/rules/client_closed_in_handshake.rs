@@ -9,13 +9,18 @@
 //!
 //! # How it looks in applications
 //!
-//! - Server, OpenSSL 3: `unexpected eof while reading`; a fatal `decode_error` (50) from the server follows on the wire.
+//! - Server, OpenSSL 3: `unexpected eof while reading`; OpenSSL 1.1.1 has no words, its programs their own: pyOpenSSL
+//!   `SysCallError: (-1, 'Unexpected EOF')`, Node 16 `socket hang up`; a fatal `decode_error` (50) from the server follows on the wire.
 //! - Server, nginx (info): `peer closed connection in SSL handshake`; HAProxy `SSL handshake failure` or
 //!   `Connection closed during SSL handshake`; Apache (info) `AH02006`.
 //! - Server, Go: `http: TLS handshake error from 10.0.0.5:40112: EOF`; Java `Remote host terminated the handshake`; Node `ECONNRESET`,
 //!   `socket hang up`.
+//! - Server, GnuTLS: `Error in handshake: The TLS connection was non-properly terminated.`, in half a ClientHello
+//!   `Error decoding the received TLS packet.`; rustls `tls handshake eof`, `unexpected end of file`; .NET
+//!   `Received an unexpected EOF or 0 bytes from the transport stream.`
 //! - Client, after the certificate: its own verification error: Node `UNABLE_TO_VERIFY_LEAF_SIGNATURE`, `CERT_HAS_EXPIRED`,
-//!   `ERR_TLS_CERT_ALTNAME_INVALID`; Java `HttpClient` `PKIX path building failed`. These two stacks send no alert.
+//!   `ERR_TLS_CERT_ALTNAME_INVALID`; Java `HttpClient` `PKIX path building failed`. These two stacks send no alert. Firefox (in TLS 1.3),
+//!   curl and Python say why in one, and their sessions end with that.
 //! - Client, earlier: its time limit (`Read timed out`, `net/http: TLS handshake timeout`, `curl: (28)`), a cancelled request, or nothing.
 //!
 //! # Why it happens

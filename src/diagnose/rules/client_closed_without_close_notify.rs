@@ -8,13 +8,15 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client: nothing at all.
+//! - Client: nothing at all, whether curl, Chrome, Firefox or a pool.
 //! - Server on OpenSSL 3: `unexpected eof while reading` (`error:0A000126`), Python
 //!   `ssl.SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol`, stunnel the same text. Such a server
 //!   also answers with a fatal `decode_error` (50).
-//! - Server on OpenSSL 1.1.1: `SSL_ERROR_SYSCALL` with `errno 0`, usually swallowed.
-//! - Go, Node, Java and rustls servers: nothing, or a quiet end of stream; they answer with their own close_notify.
-//! - nginx (level info): `client 10.0.0.12 closed keepalive connection`. HAProxy and Apache: a normal log line.
+//! - Server on OpenSSL 1.1.1: `SSL_ERROR_SYSCALL` with `errno 0`, usually swallowed; pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`.
+//! - Go, Node, Java and .NET servers: nothing, or a quiet end of stream; most answer with their own close_notify. rustls
+//!   `peer closed connection without sending TLS close_notify`; gnutls-serv `The TLS connection was non-properly terminated.`
+//! - nginx (level info): `client 10.0.0.12 closed keepalive connection`. HAProxy: a normal log line; Apache (info)
+//!   `(70014)End of file found: AH01992: SSL library error 6 reading data`.
 //! - Windows: Schannel 36887 or 36888 entries may appear for the alert that follows.
 //!
 //! # Why it happens

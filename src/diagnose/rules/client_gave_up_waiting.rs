@@ -17,11 +17,14 @@
 //!   `TimeoutError: The read operation timed out`, requests `ReadTimeout: Read timed out. (read timeout=30)`.
 //! - Client, Go: `context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
 //!   `net/http: timeout awaiting response headers`; Node `ESOCKETTIMEDOUT`, undici `HeadersTimeoutError`; rustls programs the framework's
-//!   own text.
+//!   own text: reqwest `operation timed out`, ureq `timeout: global`.
+//! - Client, wget (GnuTLS): `Read error (Connection timed out) in headers.`; OpenSSL 1.1.1 and OpenSSL 3 have no limit of their own: the
+//!   program that uses them says it; Firefox `The connection has timed out`.
 //! - Client, .NET: `TaskCanceledException: The request was canceled due to the configured HttpClient.Timeout of 100 seconds elapsing.`;
 //!   Chrome `ERR_TIMED_OUT`; gRPC `DEADLINE_EXCEEDED`.
 //! - Proxy in the client's place: nginx `upstream timed out (110: Connection timed out) while reading response header from upstream` (504);
-//!   HAProxy `sH` (504); AWS ALB 504; Apache `AH01102`.
+//!   HAProxy `sH` (504); AWS ALB 504; Apache
+//!   `(70007)The timeout specified has expired: AH01102: error reading status line from remote server` (502).
 //! - Server: an unfinished request, a `broken pipe` when it answers at last, nginx 499.
 //!
 //! # Why it happens

@@ -17,8 +17,12 @@
 //! - Client, redis-cli without `--tls`: `Error: Connection reset by peer`; the server's log `wrong version number`.
 //! - Server, nginx: status 400 (497 inside), `client sent plain HTTP request to HTTPS port while reading client request headers`.
 //! - Server, Apache: `AH01996: SSL handshake failed: HTTP spoken on HTTPS port`; Go `tls: client sent an HTTP request to an HTTPS server`.
-//! - Server, OpenSSL (stunnel, Python): `http request` (`error:0A00009C`); Node `ERR_SSL_HTTP_REQUEST`; Java
-//!   `Unsupported or unrecognized SSL message`; HAProxy `SSL handshake failure`.
+//! - Server, OpenSSL (stunnel, Python): `http request` (`error:0A00009C`, 1.1.1 `error:1408F09C`); other rubbish is `wrong version number`;
+//!   Node `ERR_SSL_HTTP_REQUEST`; Java `Unsupported or unrecognized SSL message`; HAProxy `SSL handshake failure`.
+//! - Server, GnuTLS: `An unexpected TLS packet was received.`; rustls `received corrupt message of type InvalidContentType`; .NET
+//!   `Cannot determine the frame size or a corrupted frame was received.`, Core 3.1
+//!   `The handshake failed due to an unexpected packet format.`
+//! - A browser (Chrome, Firefox) shows the page of the 400, as of any answer.
 //!
 //! # Why it happens
 //!

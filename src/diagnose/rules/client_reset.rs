@@ -12,11 +12,14 @@
 //! - Server, nginx: `recv() failed (104: Connection reset by peer) while reading client request`,
 //!   `writev() failed (104: Connection reset by peer) while sending to client`,
 //!   `closed keepalive connection (104: Connection reset by peer)`; status 499.
-//! - Server, HAProxy: `CD`, `CH`, `CR`; Apache `%X` = `X`, `(104)Connection reset by peer`.
+//! - Server, HAProxy: `CD`, `CH`, `CR`; Apache `%X` = `X`, (info) `(104)Connection reset by peer: AH01991: SSL input filter read failed.`
 //! - Server, Go: `read: connection reset by peer`, `write: broken pipe`; Node `ECONNRESET`; Java
 //!   `java.net.SocketException: Connection reset`, Tomcat `ClientAbortException`; stunnel `Connection reset by peer`.
-//! - Server, .NET: `An existing connection was forcibly closed by the remote host`, Kestrel `The client has disconnected`.
-//! - Client: a cancelled call, a limit, a crash, or nothing.
+//! - Server, .NET: `Unable to read data from the transport connection: Connection reset by peer`, on Windows
+//!   `An existing connection was forcibly closed by the remote host`, Kestrel `The client has disconnected`.
+//! - Server, OpenSSL 3 and OpenSSL 1.1.1: errno 104, pyOpenSSL `SysCallError: (104, 'ECONNRESET')`; GnuTLS `Error in the pull function.`;
+//!   rustls `Connection reset by peer (os error 104)`; Python `ConnectionResetError`.
+//! - Client (curl, Chrome, Firefox or any other): a cancelled call, a limit, a crash, or nothing.
 //!
 //! # Why it happens
 //!

@@ -10,11 +10,15 @@
 //! # How it looks in applications
 //!
 //! - Server, nginx (info): `SSL_do_handshake() failed (104: Connection reset by peer) while SSL handshaking`; HAProxy
-//!   `SSL handshake failure`; Apache `AH02006`, `AH01998`.
+//!   `SSL handshake failure`; Apache (info) only `AH01998: Connection closed to child 3 with abortive shutdown`, without the line before it
+//!   that a FIN has.
 //! - Server, Go: `http: TLS handshake error from 10.0.0.5:40112: read tcp ...: connection reset by peer`.
-//! - Server, Java: `java.net.SocketException: Connection reset`; Node `ECONNRESET`; stunnel `Connection reset by peer`.
-//! - Client: its own verification error (`CERTIFICATE_VERIFY_FAILED`, `curl: (60)`, GnuTLS `certificate is not trusted`), a time limit, a
-//!   killed process, or nothing at all.
+//! - Server, Java: `java.net.SocketException: Connection reset`; Node `ECONNRESET`; Python `ConnectionResetError`; stunnel
+//!   `Connection reset by peer`.
+//! - Server, OpenSSL 1.1.1: pyOpenSSL `SysCallError: (104, 'ECONNRESET')`; GnuTLS `Error in handshake: Error in the pull function.`; rustls
+//!   `Connection reset by peer (os error 104)`; .NET `Unable to read data from the transport connection: Connection reset by peer.`
+//! - Client (curl, wget, browsers such as Chrome and Firefox): its own verification error (`CERTIFICATE_VERIFY_FAILED`, `curl: (60)`,
+//!   GnuTLS `certificate is not trusted`), a time limit, a killed process, or nothing at all.
 //! - Security and monitoring products on the client: their own log.
 //!
 //! # Why it happens

@@ -9,14 +9,18 @@
 //!
 //! # How it looks in applications
 //!
-//! - Server, OpenSSL 3: `unexpected eof while reading`; nginx `client prematurely closed connection`,
+//! - Server, OpenSSL 3: `unexpected eof while reading`; OpenSSL 1.1.1: pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`; GnuTLS
+//!   `Error decoding the received TLS packet.`; rustls `peer closed connection without sending TLS close_notify`; .NET
+//!   `Received an unexpected EOF or 0 bytes from the transport stream.`; nginx `client prematurely closed connection`,
 //!   `recv() failed (104: Connection reset by peer) while reading client request body`, status 400 or 499.
-//! - Server, HAProxy: state `CD` or `CR`, status 400; Apache: request body errors, status 400 or 408.
+//! - Server, HAProxy: state `CD` or `CR`, status 400; Apache: request body errors, status 400 or 408; at level info
+//!   `(70014)End of file found: AH01992: SSL library error 6 reading data`.
 //! - Server, Go: `unexpected EOF`; Java `java.io.EOFException`, Tomcat `ClientAbortException: java.io.EOFException`, Spring
 //!   `MissingServletRequestPartException` or `MultipartException`.
 //! - Server, Node: `aborted`, `ECONNRESET`; Python frameworks `ClientDisconnect`, `IncompleteRead`; Kestrel
 //!   `Unexpected end of request content`.
-//! - Client: a cancelled upload, a time limit, a crash: `curl: (28) Operation timed out`, Go `context deadline exceeded`, or nothing.
+//! - Client: a cancelled upload, a time limit, a crash: `curl: (28) Operation timed out`, Go `context deadline exceeded`, or nothing, as a
+//!   browser (Chrome, Firefox) whose page was left.
 //!
 //! # Why it happens
 //!

@@ -9,14 +9,15 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client, Java: `java.net.ConnectException: Connection refused`; Python `ConnectionRefusedError: [Errno 111] Connection refused`.
+//! - Client, Java: `java.net.ConnectException: Connection refused`; Python `ConnectionRefusedError: [Errno 111] Connection refused`;
+//!   OpenSSL 1.1.1 `connect:errno=111`; GnuTLS, wget `Connection refused`, git `Couldn't connect to server`.
 //! - Client, curl: `curl: (7) Failed to connect to host port 443 after 12 ms: Couldn't connect to server`, older `Connection refused`.
 //! - Client, Go: `dial tcp 203.0.113.7:443: connect: connection refused`; Node `connect ECONNREFUSED 203.0.113.7:443`; rustls programs
 //!   `Connection refused (os error 111)`.
-//! - Client, .NET: `No connection could be made because the target machine actively refused it` (10061); Chrome `ERR_CONNECTION_REFUSED`;
-//!   Firefox `Unable to connect`.
+//! - Client, .NET: `Connection refused (host:443)`, on Windows `No connection could be made because the target machine actively refused it`
+//!   (10061); Chrome `ERR_CONNECTION_REFUSED`; Firefox `Unable to connect` (`NS_ERROR_CONNECTION_REFUSED`).
 //! - Proxy in the client's place: nginx `connect() failed (111: Connection refused) while connecting to upstream` with 502; HAProxy `SC`
-//!   with 503; Apache `AH00957`.
+//!   with 503; Apache `(111)Connection refused: AH00957: attempt to connect to 10.0.0.9:443 failed` with 503.
 //! - Server: nothing; the program never saw it.
 //!
 //! # Why it happens

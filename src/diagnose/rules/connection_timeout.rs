@@ -15,10 +15,14 @@
 //!   `curl: (28) Failed to connect to host port 443 after 131000 ms: Couldn't connect to server`.
 //! - Client, Python: `TimeoutError: timed out`, `[Errno 110] Connection timed out`; Go `dial tcp 203.0.113.7:443: i/o timeout`,
 //!   `connect: connection timed out`; Node `connect ETIMEDOUT`.
-//! - Client, .NET: `A connection attempt failed because the connected party did not properly respond after a period of time` (10060);
-//!   Chrome `ERR_CONNECTION_TIMED_OUT`; Firefox `The connection has timed out`.
+//! - Client, OpenSSL 3 and OpenSSL 1.1.1 `connect:errno=110`; rustls programs `Connection timed out (os error 110)`, reqwest
+//!   `operation timed out`, ureq `timeout: connect`; GnuTLS, wget `Connection timed out`, git `Couldn't connect to server`.
+//! - Client, .NET: `Connection timed out (host:443)`, with a limit
+//!   `The request was canceled due to the configured HttpClient.Timeout of 100 seconds elapsing`, on Windows
+//!   `A connection attempt failed because the connected party did not properly respond after a period of time` (10060); Chrome
+//!   `ERR_CONNECTION_TIMED_OUT`; Firefox `The connection has timed out` (`NS_ERROR_NET_TIMEOUT`).
 //! - Proxy in the client's place: nginx `upstream timed out (110: Connection timed out) while connecting to upstream` with 504; HAProxy
-//!   `sC` with 503.
+//!   `sC` with 503; Apache `(70007)The timeout specified has expired: AH00957` with 503.
 //! - Server: nothing at all.
 //!
 //! # Why it happens

@@ -14,9 +14,15 @@
 //!   `tlsv1 alert internal error`, `tlsv1 alert decode error`, `sslv3 alert unexpected message`, `tlsv1 alert no renegotiation`,
 //!   `tlsv13 alert certificate required`, each with `SSL alert number N`.
 //! - Receiver, Go: `remote error: tls: bad record MAC`, `remote error: tls: internal error`, `local error: tls: bad record MAC` (own
-//!   finding); rustls `received fatal alert: BadRecordMac`; GnuTLS `A TLS fatal alert has been received.`
-//! - Receiver, .NET: `The message received was unexpected or badly formatted`; Windows Schannel 36887 with the number; Chrome
-//!   `ERR_SSL_PROTOCOL_ERROR`, `ERR_BAD_SSL_CLIENT_AUTH_CERT`.
+//!   finding); rustls `received fatal alert: BadRecordMac`; GnuTLS `A TLS fatal alert has been received.` and
+//!   `Received alert [20]: Bad record MAC`, git `GnuTLS recv error (-12)`; OpenSSL 1.1.1
+//!   `error:140943FC:SSL routines:ssl3_read_bytes:sslv3 alert bad record mac`.
+//! - Receiver, .NET: `The decryption operation failed`, below it OpenSSL's words; on Windows
+//!   `The message received was unexpected or badly formatted`, Schannel 36887 with the number; Chrome `ERR_SSL_PROTOCOL_ERROR`,
+//!   `ERR_BAD_SSL_CLIENT_AUTH_CERT`; Firefox `SSL_ERROR_BAD_MAC_ALERT`, `SSL_ERROR_RX_CERTIFICATE_REQUIRED_ALERT`; Apache (info)
+//!   `AH01992: SSL library error 1 reading data`, then the alert.
+//! - Proxy in the receiver's place: nginx `SSL_read() failed (SSL: ... sslv3 alert bad record mac:SSL alert number 20)` with 502; HAProxy
+//!   `SH`.
 //! - Sender: its own log has the reason: OpenSSL `decryption failed or bad record mac`, `unexpected message`,
 //!   `unexpected eof while reading`; Java `Tag mismatch`.
 //!

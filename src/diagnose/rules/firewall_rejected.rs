@@ -13,9 +13,12 @@
 //!   port-unreachable reject. Both texts mislead.
 //! - Client, Java: `java.net.NoRouteToHostException: No route to host`; Go `connect: no route to host`; Node `EHOSTUNREACH`; Python
 //!   `OSError: [Errno 113] No route to host`.
-//! - Client, curl: `curl: (7) Failed to connect to host port 443: No route to host`.
-//! - Chrome: `ERR_ADDRESS_UNREACHABLE`.
-//! - Proxy in the client's place: nginx `connect() failed (113: No route to host) while connecting to upstream`, usually 502.
+//! - Client, curl: `curl: (7) Failed to connect to host port 443: No route to host`, newer `Couldn't connect to server`, as git; OpenSSL
+//!   1.1.1 `connect:errno=113`; GnuTLS, wget `No route to host`; rustls programs `No route to host (os error 113)`; .NET
+//!   `No route to host (host:443)`.
+//! - Chrome: `ERR_ADDRESS_UNREACHABLE`; Firefox `Unable to connect` (`NS_ERROR_CONNECTION_REFUSED`), as if it were refused.
+//! - Proxy in the client's place: nginx `connect() failed (113: No route to host) while connecting to upstream`, usually 502; Apache
+//!   `(113)No route to host: AH00957` with 503; HAProxy `SC` with 503.
 //! - Server: nothing. Mid-session, Linux endpoints go on retransmitting in spite of the message and end in a timeout.
 //!
 //! # Why it happens

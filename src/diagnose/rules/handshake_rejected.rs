@@ -16,10 +16,15 @@
 //!   (49), with `SSL alert number N`; newer OpenSSL `ssl/tls alert ...` for `sslv3 alert ...`. The error code is `0A0003E8` plus the number
 //!   (in hex).
 //! - Client, Go: `remote error: tls: internal error`, `tls: illegal parameter`, `tls: error decrypting message`; rustls
-//!   `received fatal alert: InternalError`; GnuTLS `Received alert [80]: Internal error`; Node `ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR`.
-//! - .NET: `The message received was unexpected or badly formatted`; Windows Schannel 36887 (received) and 36888 (generated) with the
-//!   number.
+//!   `received fatal alert: InternalError`; GnuTLS, wget `Received alert [80]: Internal error`, git
+//!   `gnutls_handshake() failed: Internal error`; Node `ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR`.
+//! - OpenSSL 1.1.1: `error:14094438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error` (`140943E8` plus the number, in hex); .NET on
+//!   Linux `SSL Handshake failed with OpenSSL error - SSL_ERROR_SSL`, below it OpenSSL's words; Windows
+//!   `The message received was unexpected or badly formatted`, Schannel 36887 (received) and 36888 (generated) with the number.
 //! - Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_INTERNAL_ERROR_ALERT`, `SSL_ERROR_DECODE_ERROR_ALERT`.
+//! - Proxy in the client's place: nginx
+//!   `SSL_do_handshake() failed (SSL: ... tlsv1 alert internal error:SSL alert number 80) while SSL handshaking to upstream` with 502;
+//!   HAProxy `SC` with 503; Apache `AH00898: Error during SSL Handshake with remote server`, at level info the alert.
 //! - The sender's own log has the reason in words; the receiver's has only the number.
 //!
 //! # Why it happens

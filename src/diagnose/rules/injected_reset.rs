@@ -9,14 +9,15 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client: as for any reset: Java `java.net.SocketException: Connection reset`; OpenSSL `read:errno=104`; curl
+//! - Client: as for any reset: Java `java.net.SocketException: Connection reset`; OpenSSL 3 and OpenSSL 1.1.1 `read:errno=104`; GnuTLS
+//!   `Error in the pull function.`; rustls `Connection reset by peer (os error 104)`; curl
 //!   `curl: (35) Recv failure: Connection reset by peer`, `curl: (56) Recv failure: Connection reset by peer`; Python
-//!   `ConnectionResetError`; Go `connection reset by peer`; Node `ECONNRESET`; .NET 10054; Chrome `ERR_CONNECTION_RESET`; Firefox
-//!   `PR_CONNECT_RESET_ERROR`.
+//!   `ConnectionResetError`; Go `connection reset by peer`; Node `ECONNRESET`; .NET `Connection reset by peer`, on Windows 10054; Chrome
+//!   `ERR_CONNECTION_RESET`; Firefox `PR_CONNECT_RESET_ERROR`.
 //! - Server: at the same moment, its own `Connection reset by peer`: *both* ends say that the other one did it. That pair of log lines is
 //!   typical.
 //! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream`;
-//!   HAProxy `SH`, `SD`.
+//!   HAProxy `SH`, `SD`; Apache `(104)Connection reset by peer: AH01102`, as a server `AH01991: SSL input filter read failed` (info).
 //! - The box: its log, if anybody looks: Palo Alto session end reason `threat`, `policy-deny`, `decrypt-error`, `aged-out`; FortiGate
 //!   `deny` or a UTM log with `blocked` (its `client-rst` and `server-rst` only say whose RST it *saw*); Cisco ASA
 //!   `Flow closed by inspection`, `TCP Reset-APPLIANCE`.

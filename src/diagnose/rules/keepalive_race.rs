@@ -15,8 +15,16 @@
 //!   `http.client.RemoteDisconnected: Remote end closed connection without response`, urllib3 `Connection aborted.`.
 //! - Client, Go: `http: server closed idle connection`, `EOF`, `connection reset by peer` (idempotent requests are retried silently); curl
 //!   retries by itself (`Connection died, retrying a fresh connect`).
+//! - Client, reqwest (rustls): `connection closed before message completed`, after a bare FIN
+//!   `peer closed connection without sending TLS close_notify`, with a RST `Connection reset by peer (os error 104)`; ureq
+//!   `Peer disconnected`; wget (GnuTLS) `No data received.`, with a RST `Read error (Error in the pull function.) in headers.`; OpenSSL
+//!   1.1.1 `read:errno=0`, with a RST `read:errno=104`.
+//! - Client, .NET: nothing after a FIN, it retries; after a RST
+//!   `Unable to read data from the transport connection: Connection reset by peer`. Firefox retries in every case.
 //! - Proxy in the client's place: nginx `upstream prematurely closed connection while reading response header from upstream` with status
-//!   502; AWS ALB 502; HAProxy state `SH`; Envoy `upstream connect error or disconnect/reset before headers`.
+//!   502; AWS ALB 502; HAProxy state `SH` with 502; Apache
+//!   `(70014)End of file found: AH01102: error reading status line from remote server` with 502, seldom: most often it retries; Envoy
+//!   `upstream connect error or disconnect/reset before headers`.
 //! - Server: nothing. The request is in no access log.
 //!
 //! # Why it happens

@@ -12,8 +12,11 @@
 //! - Client: a hang until its limit: Chrome `ERR_TIMED_OUT`, `ERR_CONNECTION_RESET`; Firefox `PR_CONNECT_RESET_ERROR`; curl
 //!   `curl: (28) SSL connection timeout` or `curl: (35) Recv failure: Connection reset by peer`.
 //! - Client, Go 1.24 and later: `net/http: TLS handshake timeout`, `connection reset by peer`; Node 24 and other OpenSSL 3.5 programs
-//!   `ECONNRESET`, `unexpected eof while reading`.
+//!   `ECONNRESET`, `unexpected eof while reading`; OpenSSL 1.1.1 has no such hello, and works.
 //! - Client, Java with post-quantum groups: `Remote host terminated the handshake`, `SSL peer shut down incorrectly`, `Connection reset`.
+//! - Any other client, if its hello is large: Python `The handshake operation timed out`, rustls `operation timed out` (reqwest), .NET
+//!   `The request was canceled due to the configured HttpClient.Timeout`, GnuTLS's git and wget `Unable to establish SSL connection.`,
+//!   proxies: Apache `AH00898`, nginx `upstream timed out (110: Connection timed out) while SSL handshaking to upstream`, HAProxy `sC`.
 //! - The typical ticket: "since the browser update", "Chrome fails, the old curl works", "works from home".
 //! - Server: nothing, `EOF`, or `http request` and other parse errors for half a hello.
 //!

@@ -9,12 +9,17 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client, with a RST: Java `java.net.SocketException: Connection reset`; Go `read: connection reset by peer`; Node `read ECONNRESET`;
-//!   Python `ConnectionResetError`, `RemoteDisconnected`; curl `curl: (56) Recv failure: Connection reset by peer`.
+//! - Client, with a RST: OpenSSL 3 and OpenSSL 1.1.1 `read:errno=104`; GnuTLS, wget `Error in the pull function.`; rustls
+//!   `Connection reset by peer (os error 104)`; .NET `Unable to read data from the transport connection: Connection reset by peer`; Java
+//!   `java.net.SocketException: Connection reset`; Go `read: connection reset by peer`; Node `read ECONNRESET`; Python
+//!   `ConnectionResetError`, `RemoteDisconnected`; curl `curl: (56) Recv failure: Connection reset by peer`.
 //! - Client, with silence: the request hangs until a limit: `SocketTimeoutException: Read timed out`, `context deadline exceeded`,
-//!   `curl: (28) Operation timed out`; without a limit about 15 minutes, then `Connection timed out`.
+//!   `curl: (28) Operation timed out`; without a limit about 15 minutes, then `Connection timed out`: OpenSSL `read:errno=110`, GnuTLS
+//!   again `Error in the pull function.` Browsers (Chrome, Firefox) wait, then load over a new connection (not measured).
 //! - Databases: `Communications link failure`, `The connection is broken and recovery is not possible`, `ORA-03113`,
 //!   `ORA-03135: connection lost contact`, `SSL connection has been closed unexpectedly`, `server closed the connection unexpectedly`.
+//! - Proxy in the client's place: Apache `(70007)The timeout specified has expired: AH01102`, with a RST
+//!   `(104)Connection reset by peer: AH01102`; HAProxy `sH` with 504; nginx `upstream timed out` (often).
 //! - Server: nothing for hours, then keep-alive failure or `Connection timed out`; many sessions `ESTABLISHED` in `ss` that no client has
 //!   any more.
 //! - "The first request in the morning fails", "fails after lunch".

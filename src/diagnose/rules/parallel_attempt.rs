@@ -8,7 +8,8 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client: nothing. Browsers show an error only when every attempt failed (`ERR_CONNECTION_REFUSED`, `ERR_CONNECTION_TIMED_OUT`).
+//! - Client: no program reports it. Browsers show an error only when every attempt failed (`ERR_CONNECTION_REFUSED`,
+//!   `ERR_CONNECTION_TIMED_OUT`).
 //! - Server: the same lines as for a probe: nginx `client closed connection while SSL handshaking`, Go `TLS handshake error from ...: EOF`,
 //!   HAProxy `Connection closed during SSL handshake`, Java `Remote host terminated the handshake`.
 //! - curl -v: two lines `Trying 2001:db8::7:443...` and `Trying 203.0.113.7:443...`, then `Connected to` one of them.

@@ -11,11 +11,14 @@
 //!
 //! - Sending side, after minutes: Java `java.net.SocketException: Connection timed out (Write failed)`, `Read timed out`; Go
 //!   `write: connection timed out`, `i/o timeout`; Python `TimeoutError: [Errno 110] Connection timed out`; Node `ETIMEDOUT`; rustls
-//!   `Connection timed out (os error 110)`.
+//!   `Connection timed out (os error 110)`; OpenSSL 3 and OpenSSL 1.1.1 `read:errno=110`, pyOpenSSL `SysCallError: (110, 'ETIMEDOUT')`;
+//!   GnuTLS `Error in the pull function.`, as for a RST.
 //! - curl: `curl: (28) Operation timed out after 30001 milliseconds`, `curl: (56) Recv failure: Connection timed out`.
-//! - .NET: `A connection attempt failed because the connected party did not properly respond` (10060); Chrome `ERR_TIMED_OUT`,
-//!   `ERR_NETWORK_CHANGED`.
-//! - Server: nginx `recv() failed (110: Connection timed out)`, HAProxy `cD` or `sD`; often sessions that stay "established" for hours.
+//! - .NET: `Unable to read data from the transport connection: Connection timed out`, on Windows
+//!   `A connection attempt failed because the connected party did not properly respond` (10060); Chrome `ERR_TIMED_OUT`,
+//!   `ERR_NETWORK_CHANGED`; Firefox `The connection has timed out` (not measured).
+//! - Server: nginx `recv() failed (110: Connection timed out)`, HAProxy `cD` or `sD`, Apache as a proxy
+//!   `(70007)The timeout specified has expired: AH01102`; often sessions that stay "established" for hours.
 //! - A waiting reader without keep-alive notices nothing, for ever.
 //!
 //! # Why it happens

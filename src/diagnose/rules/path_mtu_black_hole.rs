@@ -11,12 +11,15 @@
 //!
 //! - Client, certificate side lost: a hang after the ClientHello: Java `SocketTimeoutException: Read timed out`, curl
 //!   `curl: (28) SSL connection timeout`, Python `The handshake operation timed out`, Go `net/http: TLS handshake timeout`, Chrome
-//!   `ERR_TIMED_OUT`.
+//!   `ERR_TIMED_OUT`, Firefox `The connection has timed out`, .NET `The request was canceled due to the configured HttpClient.Timeout`,
+//!   reqwest (rustls) `operation timed out`, wget (GnuTLS) `Unable to establish SSL connection.`; Node a `timeout` event; OpenSSL 3 and
+//!   OpenSSL 1.1.1 s_client and git wait without a word.
 //! - Client, large ClientHello lost (post-quantum key share): the same hang; sites with small answers and older clients work.
 //! - Client, uploads: small requests work, large ones hang: `curl: (28) Operation timed out`, `write: connection timed out`, Java
 //!   `Read timed out`.
 //! - Server: nothing for minutes; then `SSL_do_handshake() failed (110: Connection timed out)`, Go `TLS handshake error ... i/o timeout`,
-//!   HAProxy `cD` or `Timeout during SSL handshake`.
+//!   HAProxy `cD` or `Timeout during SSL handshake`; Apache (info) `AH01382: Request handshake read timeout`; nginx (info)
+//!   `client timed out (110: Connection timed out) while SSL handshaking`.
 //! - `ssh` to the same network hangs at key exchange; `ping` works.
 //!
 //! # Why it happens

@@ -10,13 +10,15 @@
 //!
 //! - nginx (info): `client closed connection while SSL handshaking` or `peer closed connection in SSL handshake`.
 //! - HAProxy: `Connection closed during SSL handshake`, often every few seconds.
-//! - Apache (info): `AH02006: SSL handshake stopped: connection was closed`, `AH01998`.
+//! - Apache (info): `AH02006: SSL handshake stopped: connection was closed`, `AH01998`; for a RST before the first byte nothing.
 //! - Go: `http: TLS handshake error from 10.0.0.5:40112: EOF`; with a RST `connection reset by peer`.
 //! - Java: `Remote host terminated the handshake`; stunnel and other OpenSSL 3 servers: `SSL_accept: unexpected eof while reading`; Node:
-//!   `ECONNRESET`, `socket hang up`.
+//!   `ECONNRESET`, `socket hang up`; rustls `unexpected end of file`; .NET
+//!   `Received an unexpected EOF or 0 bytes from the transport stream.`; OpenSSL 1.1.1: pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`;
+//!   gnutls-serv `The TLS connection was non-properly terminated.`
 //! - On the wire a server may add a plaintext fatal alert: OpenSSL 3 `decode_error` (50), GnuTLS `unexpected_message` (10), Java
 //!   `handshake_failure` (40).
-//! - The prober logs nothing: for it the check passed.
+//! - No program on the prober's side reports it: for it the check passed. The lines above are the servers'.
 //!
 //! # Why it happens
 //!

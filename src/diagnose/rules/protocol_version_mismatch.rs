@@ -14,16 +14,20 @@
 //!   refusal: `unsupported protocol` (`error:0A000102`). curl: the same text with code 35.
 //! - Client, Python: `[SSL: TLSV1_ALERT_PROTOCOL_VERSION]`; Node `ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION` (Node 16: `ECONNRESET`,
 //!   `Client network socket disconnected before secure TLS connection was established`).
-//! - Client, Go: `remote error: tls: protocol version not supported`; rustls `received fatal alert: ProtocolVersion`; GnuTLS
-//!   `A TLS fatal alert has been received.`
-//! - Client, .NET: `The client and server cannot communicate, because they do not possess a common algorithm`; Chrome
-//!   `ERR_SSL_VERSION_OR_CIPHER_MISMATCH`; Firefox `SSL_ERROR_UNSUPPORTED_VERSION`.
+//! - Client, Go: `remote error: tls: protocol version not supported`; rustls `received fatal alert: ProtocolVersion`; GnuTLS, wget
+//!   `Received alert [70]: Error in protocol version`, git `gnutls_handshake() failed: Error in protocol version`.
+//! - Client, .NET on Linux: `tlsv1 alert protocol version` in the innermost exception; on Windows
+//!   `The client and server cannot communicate, because they do not possess a common algorithm`; Chrome
+//!   `ERR_SSL_VERSION_OR_CIPHER_MISMATCH`; Firefox `SSL_ERROR_PROTOCOL_VERSION_ALERT`, for its own refusal `SSL_ERROR_UNSUPPORTED_VERSION`
+//!   (not measured).
 //! - Client, Java, before any packet: `No appropriate protocol (protocol is disabled or cipher suites are inappropriate)` (then there is no
 //!   ClientHello in the capture).
-//! - Server: nginx, HAProxy (`SSL handshake failure`) and other OpenSSL programs `unsupported protocol`; Go
+//! - Server: nginx, HAProxy (`SSL handshake failure`) and other OpenSSL programs `unsupported protocol` (1.1.1 `error:14209102`), Apache
+//!   (info) after `AH02008`; rustls `peer is incompatible: SupportedVersionsExtensionRequired` or `Tls12NotOfferedOrEnabled`; Go
 //!   `tls: client offered only unsupported versions: [302 301]`; Java `Client requested protocol TLSv1.1 is not enabled`; Windows Schannel
 //!   event 36888 (generated) or 36887 (received) with alert 70.
-//! - Server on GnuTLS: it answers with `handshake_failure` (40) instead of 70.
+//! - Server on GnuTLS: `No supported cipher suites have been found.`, for TLS 1.1
+//!   `A packet with illegal or unsupported version was received.`; it answers with `handshake_failure` (40) instead of 70.
 //!
 //! # Why it happens
 //!

@@ -15,9 +15,13 @@
 //! - Client, Python: `OSError: Tunnel connection failed: 407 Proxy Authentication Required`; pip and requests `ProxyError`.
 //! - Client, Go: `Proxy Authentication Required`; Node, npm `tunneling socket could not be established, statusCode=407`; git
 //!   `CONNECT tunnel failed, response 407`; docker `Proxy Authentication Required`.
-//! - Client, wget: `Proxy tunneling failed: Proxy Authentication Required`; .NET
-//!   `The proxy tunnel request ... failed with status code '407'`; Chrome `ERR_PROXY_AUTH_REQUESTED` or a login window.
-//! - Proxy: Squid `TCP_DENIED/407` (also for the harmless first step).
+//! - Client, GnuTLS's wget: `Proxy tunneling failed: Proxy Authentication Required`; .NET
+//!   `The proxy tunnel request ... failed with status code '407'` (Core 3.1 hands the 407 on as the answer); rustls programs
+//!   `tunnel error: proxy authorization required` (reqwest), `proxy server responded 407` (ureq); OpenSSL 1.1.1 s_client
+//!   `HTTP CONNECT failed: 407`; Chrome `ERR_PROXY_AUTH_REQUESTED` or a login window, Firefox a login window, dismissed
+//!   `NS_ERROR_PROXY_CONNECTION_REFUSED`.
+//! - nginx and HAProxy never go through a CONNECT proxy. Proxy: Squid `TCP_DENIED/407` (also for the harmless first step); Apache as a
+//!   proxy: status 407 in its access log (often).
 //! - Server: nothing.
 //!
 //! # Why it happens

@@ -15,10 +15,12 @@
 //! - Client, Python: `OSError: Tunnel connection failed: 403 Forbidden`, requests `ProxyError('Cannot connect to proxy.', ...)`.
 //! - Client, Go: only the reason phrase: `Forbidden`; Node (agents) `tunneling socket could not be established, statusCode=403`; git
 //!   `CONNECT tunnel failed, response 403`.
-//! - Client, wget: `Proxy tunneling failed: Forbidden`; .NET
-//!   `The proxy tunnel request to proxy 'http://proxy:3128/' failed with status code '403'`; Chrome `ERR_TUNNEL_CONNECTION_FAILED`.
+//! - Client, GnuTLS's wget: `Proxy tunneling failed: Forbidden`; rustls programs `tunnel error: unsuccessful` (reqwest),
+//!   `proxy server responded 403` (ureq); OpenSSL 1.1.1 s_client `HTTP CONNECT failed: 403 Forbidden`; .NET
+//!   `The proxy tunnel request to proxy 'http://proxy:3128/' failed with status code '403'`; Chrome `ERR_TUNNEL_CONNECTION_FAILED`; Firefox
+//!   `The proxy server is refusing connections` (`NS_ERROR_PROXY_FORBIDDEN`).
 //! - Proxy: Squid `TCP_DENIED/403`; Apache status 403 or 405 for CONNECT in its access log; Zscaler and others show a block page that no
-//!   client displays for CONNECT.
+//!   client displays for CONNECT. nginx and HAProxy themselves never go through a CONNECT proxy.
 //! - Server: nothing.
 //!
 //! # Why it happens

@@ -11,15 +11,18 @@
 //!
 //! - Client, Java: `javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake` (cause `SSL peer shut down incorrectly`)
 //!   when it is cut in the handshake; later `java.net.SocketException: Connection reset` or a silent end of stream.
-//! - Client, OpenSSL 3: `unexpected eof while reading`; curl:
+//! - Client, OpenSSL 3: `unexpected eof while reading`; OpenSSL 1.1.1 `write:errno=0`, with a RST `write:errno=104`; curl:
 //!   `curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to proxy:3128`, `curl: (56) Proxy CONNECT aborted` (cut before its
 //!   answer), `curl: (18)`, `curl: (56)`.
 //! - Client, Python: `SSLEOFError`, `RemoteDisconnected`, `IncompleteRead`; Go `EOF`, `unexpected EOF`; Node `socket hang up`,
-//!   `ECONNRESET`; rustls `peer closed connection without sending TLS close_notify`.
-//! - Chrome `ERR_CONNECTION_CLOSED`, `ERR_CONNECTION_RESET`, `ERR_EMPTY_RESPONSE`; long streams: WebSocket close code 1006,
-//!   `ERR_INCOMPLETE_CHUNKED_ENCODING`.
-//! - Proxy: Squid `TCP_TUNNEL/200` with duration and bytes, `TCP_TUNNEL_ABORTED`; HAProxy state `cD`, `sD`; Zscaler and others only in
-//!   their tunnel logs.
+//!   `ECONNRESET`; rustls `peer closed connection without sending TLS close_notify`, in the handshake `tls handshake eof`.
+//! - Client, GnuTLS, wget, git: `The TLS connection was non-properly terminated.`; .NET
+//!   `Received an unexpected EOF or 0 bytes from the transport stream.`, with a RST `Connection reset by peer`, cut before the proxy's
+//!   answer `The response ended prematurely.`
+//! - Firefox `PR_END_OF_FILE_ERROR`, with a RST `PR_CONNECT_RESET_ERROR`. Chrome `ERR_CONNECTION_CLOSED`, `ERR_CONNECTION_RESET`,
+//!   `ERR_EMPTY_RESPONSE`; long streams: WebSocket close code 1006, `ERR_INCOMPLETE_CHUNKED_ENCODING`.
+//! - Proxy: Squid `TCP_TUNNEL/200` with duration and bytes, `TCP_TUNNEL_ABORTED`; HAProxy state `cD`, `sD`; nginx and Apache as tunnels:
+//!   only their access logs (often); Zscaler and others only in their tunnel logs.
 //! - Server: a bare close by the client, or still open.
 //!
 //! # Why it happens

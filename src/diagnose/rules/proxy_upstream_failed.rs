@@ -15,8 +15,13 @@
 //!   SOCKS `socks connect tcp ...: unknown error host unreachable`.
 //! - Client, Node: `tunneling socket could not be established, statusCode=503`; wget `Proxy tunneling failed: Bad Gateway`; Chrome
 //!   `ERR_TUNNEL_CONNECTION_FAILED`.
+//! - Client, Firefox: for a 502 `Unable to connect` (`NS_ERROR_PROXY_BAD_GATEWAY`), for a 504 `The connection has timed out`
+//!   (`NS_ERROR_PROXY_GATEWAY_TIMEOUT`), for a 503 `Unable to connect` (`NS_ERROR_CONNECTION_REFUSED`).
+//! - Client, rustls programs: `tunnel error: unsuccessful` (reqwest), `proxy server responded 502` (ureq); GnuTLS's git
+//!   `CONNECT tunnel failed, response 502`; OpenSSL 3 and OpenSSL 1.1.1 s_client `HTTP CONNECT failed: 502 Bad Gateway`; .NET
+//!   `failed with status code '502'`.
 //! - Proxy: Squid `TCP_TUNNEL/503` and `X-Squid-Error: ERR_CONNECT_FAIL 111` or `ERR_DNS_FAIL` in its answer; Apache status 502 or 503 for
-//!   CONNECT; HAProxy `SC`.
+//!   CONNECT; HAProxy `SC` with 503, nginx `connect() failed (111: Connection refused) while connecting to upstream` with 502.
 //! - Server: nothing, if it was not reached.
 //!
 //! # Why it happens

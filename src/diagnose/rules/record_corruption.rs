@@ -16,9 +16,15 @@
 //! - Go: `local error: tls: bad record MAC`, `remote error: tls: bad record MAC`,
 //!   `tls: received record with version ... when expecting version ...`, `tls: oversized record received`.
 //! - rustls: `cannot decrypt peer's message`, `received corrupt message of type ...`; GnuTLS `Decryption has failed.`,
-//!   `A TLS record packet with invalid length was received.`
-//! - .NET: `The message received was unexpected or badly formatted`, `The decryption operation failed`; Chrome
-//!   `ERR_SSL_BAD_RECORD_MAC_ALERT`, `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_BAD_MAC_READ`, `SSL_ERROR_BAD_MAC_ALERT`.
+//!   `A TLS record packet with invalid length was received.`; wget `Read error at byte 5000/100000 (Decryption has failed.)`, git
+//!   `GnuTLS recv error (-24)`.
+//! - .NET: `The decryption operation failed`, below it OpenSSL's words; on Windows
+//!   `The message received was unexpected or badly formatted`; Chrome `ERR_SSL_BAD_RECORD_MAC_ALERT`, `ERR_SSL_PROTOCOL_ERROR`; Firefox
+//!   `SSL_ERROR_BAD_MAC_READ`, `SSL_ERROR_BAD_MAC_ALERT`.
+//! - Apache (info) `AH01992: SSL library error 1 reading data`, then `decryption failed or bad record mac`; as a proxy
+//!   `AH01110: error reading response`. nginx (crit)
+//!   `SSL_read() failed (SSL: ... decryption failed or bad record mac) while reading upstream`, as a server `while waiting for request`;
+//!   HAProxy `SD`, as a server `CR` with 400 and `<BADREQ>`.
 //! - Either end logs it: the finder its own check, the other the alert.
 //!
 //! # Why it happens

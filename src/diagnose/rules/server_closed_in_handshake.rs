@@ -14,16 +14,19 @@
 //! - Client, Java 7 and 8: `javax.net.ssl.SSLHandshakeException: Remote host closed connection during handshake`, same cause.
 //! - Client, Java, when the FIN comes inside the TLS 1.3 server flight: `java.net.SocketException: Connection reset`, because Java's next
 //!   record meets a closed socket.
-//! - Client, OpenSSL 3: `unexpected eof while reading` (`error:0A000126`); OpenSSL 1.1.1 `SSL_ERROR_SYSCALL`, `errno 0`. curl:
+//! - Client, OpenSSL 3: `unexpected eof while reading` (`error:0A000126`); OpenSSL 1.1.1 `SSL_ERROR_SYSCALL`, `errno 0` (s_client
+//!   `write:errno=0`, pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`). curl:
 //!   `curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to host:443`.
 //! - Client, Python: `ssl.SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol`.
 //! - Client, Node: `ECONNRESET`, `Client network socket disconnected before secure TLS connection was established`, although there was no
 //!   RST.
-//! - Client, Go: `EOF`, in mid-record `unexpected EOF`; rustls `unexpected end of file`; GnuTLS, wget
-//!   `The TLS connection was non-properly terminated.`
-//! - Client, .NET: `Authentication failed because the remote party has closed the transport stream`, older
-//!   `Received an unexpected EOF or 0 bytes from the transport stream`; Chrome `ERR_CONNECTION_CLOSED`; Firefox `PR_END_OF_FILE_ERROR`.
-//! - Proxy in the client's place: nginx `peer closed connection in SSL handshake while SSL handshaking to upstream` with 502.
+//! - Client, Go: `EOF`, in mid-record `unexpected EOF`; rustls `unexpected end of file`, reqwest `tls handshake eof`; GnuTLS, wget, git
+//!   `The TLS connection was non-properly terminated.`, inside a TLS 1.3 flight `Error decoding the received TLS packet.`
+//! - Client, .NET: `Received an unexpected EOF or 0 bytes from the transport stream`, .NET Core 3.1
+//!   `Authentication failed because the remote party has closed the transport stream`; Chrome `ERR_CONNECTION_CLOSED`; Firefox
+//!   `PR_END_OF_FILE_ERROR`.
+//! - Proxy in the client's place: nginx `peer closed connection in SSL handshake while SSL handshaking to upstream` with 502; Apache
+//!   `AH00898: Error during SSL Handshake with remote server`, status 500.
 //! - Server: its own log at that second; HAProxy in TCP mode `SC`. Often nothing.
 //!
 //! # Why it happens

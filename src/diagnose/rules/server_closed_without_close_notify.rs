@@ -9,7 +9,8 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client, OpenSSL 3: `unexpected eof while reading` (`error:0A000126`); OpenSSL 1.1.1 `SSL_ERROR_SYSCALL` with `errno 0`.
+//! - Client, OpenSSL 3: `unexpected eof while reading` (`error:0A000126`); OpenSSL 1.1.1 `SSL_ERROR_SYSCALL` with `errno 0` (s_client
+//!   `read:errno=0`, pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`).
 //! - Client, curl: `curl: (52) Empty reply from server`, `curl: (18) transfer closed with 900 bytes remaining to read`; newer curl on
 //!   close-delimited bodies `curl: (56) OpenSSL SSL_read: SSL_ERROR_SYSCALL, errno 0`.
 //! - Client, Java: `SSLSocket` reads -1, *silently*; `HttpsURLConnection` `java.net.SocketException: Unexpected end of file from server`,
@@ -19,14 +20,16 @@
 //!   `http.client.RemoteDisconnected: Remote end closed connection without response`, `IncompleteRead(100 bytes read, 900 more expected)`.
 //! - Client, Go: `EOF`, for bodies `unexpected EOF`; Node `ECONNRESET`, `socket hang up`, `aborted`; rustls
 //!   `peer closed connection without sending TLS close_notify`.
-//! - Client, GnuTLS, wget: `The TLS connection was non-properly terminated.` (exit 4); Chrome `ERR_EMPTY_RESPONSE`,
-//!   `ERR_CONTENT_LENGTH_MISMATCH`.
+//! - Client, GnuTLS, wget: `The TLS connection was non-properly terminated.` (exit 4), git `GnuTLS recv error (-110)`; Chrome
+//!   `ERR_EMPTY_RESPONSE`, `ERR_CONTENT_LENGTH_MISMATCH`; Firefox before the answer `Secure Connection Failed` without a code, in the
+//!   answer nothing: the page just ends (`NS_ERROR_NET_PARTIAL_TRANSFER` in the developer tools).
 //! - Client, libpq (PostgreSQL): `SSL SYSCALL error: EOF detected`, `connection to server was lost`; MariaDB
 //!   `ERROR 2026 (HY000): TLS/SSL error: unexpected eof while reading`; redis-cli `Error: Server closed the connection`; .NET
-//!   `Received an unexpected EOF or 0 bytes from the transport stream.`
+//!   `The response ended prematurely. (ResponseEnded)`.
 //! - PHP: `SSL: Connection reset by peer`, `file_get_contents(): SSL operation failed with code 1 ... unexpected eof while reading`.
 //! - Proxy in the client's place: nginx `upstream prematurely closed connection while reading response header from upstream` (502); HAProxy
-//!   `SH`, `SD`.
+//!   `SH`, `SD`; Apache `(70014)End of file found: AH01102: error reading status line from remote server` (502), in the body
+//!   `AH01110: error reading response`.
 //! - Server: its own error just before, if any.
 //!
 //! # Why it happens

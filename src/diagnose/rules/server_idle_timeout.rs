@@ -10,10 +10,13 @@
 //! # How it looks in applications
 //!
 //! - Client: usually nothing; a pool notices and drops the connection. Read loops see the end of the stream: -1, `b''`, `EOF`, `'end'`.
-//! - Client, after a bare FIN: OpenSSL 3 `unexpected eof while reading`; rustls `peer closed connection without sending TLS close_notify`;
-//!   GnuTLS `The TLS connection was non-properly terminated.`; Python with `suppress_ragged_eofs=False` `SSLEOFError`.
-//! - Client, at its next request: `NoHttpResponseException`, `socket hang up`, `RemoteDisconnected`, `Unexpected end of file from server`,
-//!   `http: server closed idle connection`.
+//! - Client, after a bare FIN: OpenSSL 3 `unexpected eof while reading`; OpenSSL 1.1.1 `read:errno=0`, pyOpenSSL
+//!   `SysCallError: (-1, 'Unexpected EOF')`; rustls `peer closed connection without sending TLS close_notify`; GnuTLS
+//!   `The TLS connection was non-properly terminated.`; Python with `suppress_ragged_eofs=False` `SSLEOFError`.
+//! - Client, at its next request: Apache HttpClient `NoHttpResponseException`, Node `socket hang up`, Python `RemoteDisconnected`, Java
+//!   `Unexpected end of file from server`, Go `http: server closed idle connection`.
+//! - Firefox, .NET, reqwest and ureq (rustls), Apache, nginx and HAProxy as proxies, and often Chrome, take a new connection for the next
+//!   request and say nothing.
 //! - Database and queue clients: `Connection is closed`,
 //!   `The last packet successfully received from the server was 28,801,234 milliseconds ago` (MySQL `wait_timeout` 28800 s),
 //!   `missed heartbeats`; libpq `FATAL:  terminating connection due to idle-session timeout`,

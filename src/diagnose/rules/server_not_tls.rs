@@ -10,14 +10,18 @@
 //! # How it looks in applications
 //!
 //! - Client, OpenSSL 3, Python, Node: `wrong version number` (`error:0A00010B`, `[SSL: WRONG_VERSION_NUMBER]`,
-//!   `ERR_SSL_WRONG_VERSION_NUMBER`, `write EPROTO`); OpenSSL 1.1.1 `error:1408F10B`.
+//!   `ERR_SSL_WRONG_VERSION_NUMBER`, `write EPROTO`); OpenSSL 1.1.1 `error:1408F10B:SSL routines:ssl3_get_record:wrong version number`.
 //! - Client, curl: `curl: (35) error:0A00010B:SSL routines::wrong version number`.
 //! - Client, Java: `javax.net.ssl.SSLException: Unsupported or unrecognized SSL message`; `HttpClient` and older Java
 //!   `Unrecognized SSL message, plaintext connection?`.
 //! - Client, Go: `tls: first record does not look like a TLS handshake`, `http: server gave HTTP response to HTTPS client`.
-//! - Client, rustls: `received corrupt message of type InvalidContentType`; GnuTLS `An unexpected TLS packet was received.`
-//! - Client, .NET: `Cannot determine the frame size or a corrupted frame was received`; Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox
-//!   `SSL_ERROR_RX_RECORD_TOO_LONG`.
+//! - Client, rustls: `received corrupt message of type InvalidContentType`; GnuTLS, wget, git `An unexpected TLS packet was received.`
+//! - Client, .NET: `Cannot determine the frame size or a corrupted frame was received`, Core 3.1
+//!   `The handshake failed due to an unexpected packet format`; Chrome `ERR_SSL_PROTOCOL_ERROR`; Firefox `SSL_ERROR_RX_RECORD_TOO_LONG`,
+//!   for a short greeting such as SSH's `PR_END_OF_FILE_ERROR`.
+//! - Proxy in the client's place: nginx `SSL_do_handshake() failed (SSL: ... wrong version number) while SSL handshaking to upstream` with
+//!   502; HAProxy `SC` with 503; Apache `AH00898: Error during SSL Handshake with remote server`, at level info `wrong version number`
+//!   before it.
 //! - Server: `400 Bad Request` for a request line of binary rubbish (`\x16\x03\x01...` in the access log),
 //!   `Bad protocol version identification` from sshd.
 //!

@@ -9,12 +9,16 @@
 //!
 //! # How it looks in applications
 //!
-//! - Client, first: `Connection reset`, `unexpected eof while reading`, `EOF`, `ECONNRESET`,
-//!   `peer closed connection without sending TLS close_notify`, as for `server-reset` and `server-closed-without-close-notify`.
+//! - Client, first: `Connection reset`, `unexpected eof while reading`, `EOF`, `ECONNRESET`, rustls
+//!   `peer closed connection without sending TLS close_notify`, GnuTLS `The TLS connection was non-properly terminated.`, OpenSSL 1.1.1
+//!   `read:errno=0` or `read:errno=104`, .NET `The response ended prematurely`, Firefox `PR_CONNECT_RESET_ERROR`, as for `server-reset` and
+//!   `server-closed-without-close-notify`.
 //! - Client, then: Java `java.net.ConnectException: Connection refused`; curl `curl: (7) Failed to connect to host port 443`; Go
-//!   `connect: connection refused`; Node `ECONNREFUSED`; Python `ConnectionRefusedError`; Chrome `ERR_CONNECTION_REFUSED`.
+//!   `connect: connection refused`; Node `ECONNREFUSED`; Python `ConnectionRefusedError`; Chrome `ERR_CONNECTION_REFUSED`; Firefox
+//!   `Unable to connect`; .NET, GnuTLS, wget and rustls programs `Connection refused`.
 //! - Proxy in the client's place: nginx `connect() failed (111: Connection refused) while connecting to upstream`,
-//!   `no live upstreams while connecting to upstream`; HAProxy `Server app/app1 is DOWN, reason: Layer4 connection problem`.
+//!   `no live upstreams while connecting to upstream`; HAProxy `Server app/app1 is DOWN, reason: Layer4 connection problem`; Apache
+//!   `(111)Connection refused: AH00957`.
 //! - Server: `journalctl -u service`: `Main process exited, code=killed, status=9/KILL`, `code=dumped, status=11/SEGV`; `dmesg`:
 //!   `Out of memory: Killed process 4711 (java)`; containers `OOMKilled`, exit code 137 (SIGKILL), 139 (SIGSEGV), 143 (SIGTERM).
 //! - PostgreSQL, for one killed backend: `server process (PID 4711) was terminated by signal 9: Killed`, and every other session of that

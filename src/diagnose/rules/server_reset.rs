@@ -10,16 +10,19 @@
 //!
 //! - Client, Java: `java.net.SocketException: Connection reset`; `HttpClient`
 //!   `java.io.IOException: HTTP/1.1 header parser received no bytes`, cause `Connection reset`.
-//! - Client, OpenSSL: `read:errno=104`, `SSL_ERROR_SYSCALL`; curl: `curl: (56) Recv failure: Connection reset by peer`,
+//! - Client, OpenSSL 3 and OpenSSL 1.1.1: `read:errno=104`, `SSL_ERROR_SYSCALL`; curl: `curl: (56) Recv failure: Connection reset by peer`,
 //!   `curl: (56) OpenSSL SSL_read: Connection reset by peer, errno 104`.
 //! - Client, Python 3.10 and later: `recv()` returns `b''`, as if the end were clean; `http.client.RemoteDisconnected`, `IncompleteRead`;
 //!   `requests.exceptions.ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))`.
 //! - Client, Go: `read tcp 10.0.0.12:51544->203.0.113.7:443: read: connection reset by peer`; Node `read ECONNRESET`, `aborted`; rustls
-//!   `Connection reset by peer (os error 104)`; GnuTLS `Error in the pull function.`
-//! - Client, .NET: `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
-//!   `PR_CONNECT_RESET_ERROR`.
-//! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream` (502);
-//!   HAProxy `SH`, `SD`.
+//!   `Connection reset by peer (os error 104)`; GnuTLS, wget `Error in the pull function.`, git `Recv failure: Connection reset by peer`;
+//!   pyOpenSSL `SysCallError: (104, 'ECONNRESET')`.
+//! - Client, .NET: `Unable to read data from the transport connection: Connection reset by peer`, on Windows
+//!   `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
+//!   `PR_CONNECT_RESET_ERROR`, in the answer `Secure Connection Failed` without a code.
+//! - Proxy in the client's place: nginx `recv() failed (104: Connection reset by peer) while reading response header from upstream` (502),
+//!   over TLS often `upstream prematurely closed connection`, as for a FIN; HAProxy `SH`, `SD`; Apache
+//!   `(104)Connection reset by peer: AH01102: error reading status line from remote server` (502), in the body `AH01110`.
 //! - Server: crash or limit messages, if any; a `kill -9` leaves none.
 //!
 //! # Why it happens

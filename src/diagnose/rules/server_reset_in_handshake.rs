@@ -11,15 +11,20 @@
 //!
 //! - Client, Java: `java.net.SocketException: Connection reset`, Java 11 also `Connection reset by peer (Write failed)`; `HttpClient`:
 //!   `Remote host terminated the handshake`, cause `Connection reset`.
-//! - Client, OpenSSL: `write:errno=104`, `SSL_ERROR_SYSCALL`; curl: `curl: (35) Recv failure: Connection reset by peer`,
+//! - Client, OpenSSL 3 and OpenSSL 1.1.1: `write:errno=104`, `SSL_ERROR_SYSCALL`; curl:
+//!   `curl: (35) Recv failure: Connection reset by peer`,
 //!   `curl: (35) OpenSSL SSL_connect: Connection reset by peer in connection to host:443`.
 //! - Client, Python: `ConnectionResetError: [Errno 104] Connection reset by peer`; Node `read ECONNRESET`; Go
 //!   `read: connection reset by peer`; rustls `Connection reset by peer (os error 104)`.
-//! - Client, GnuTLS, wget: `Error in the pull function.`
-//! - Client, .NET: `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
+//! - Client, GnuTLS, wget: `Error in the pull function.`; git `Recv failure: Connection reset by peer`; pyOpenSSL
+//!   `SysCallError: (104, 'ECONNRESET')`.
+//! - Client, .NET: `Unable to read data from the transport connection: Connection reset by peer`, on Windows
+//!   `An existing connection was forcibly closed by the remote host` (10054); Chrome `ERR_CONNECTION_RESET`; Firefox
 //!   `PR_CONNECT_RESET_ERROR`.
-//! - Proxy in the client's place: nginx `SSL_do_handshake() failed (104: Connection reset by peer) while SSL handshaking to upstream`;
-//!   HAProxy `SC`.
+//! - Proxy in the client's place: nginx
+//!   `peer closed connection in SSL handshake (104: Connection reset by peer) while SSL handshaking to upstream`, or
+//!   `SSL_do_handshake() failed (104: ...)`; HAProxy `SC`; Apache `AH00898: Error during SSL Handshake with remote server`, and at level
+//!   info no reason before it.
 //! - Server: often nothing; Windows without a certificate binding: nothing in the web log, at most HTTPERR.
 //!
 //! # Why it happens

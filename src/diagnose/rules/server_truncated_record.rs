@@ -14,13 +14,18 @@
 //!   `java.io.EOFException: SSL peer shut down incorrectly`. `HttpsURLConnection`: a short body without an error.
 //! - Client, Java `HttpClient`: `java.io.IOException: fixed content-length: 5000, bytes received: 0`; with a RST
 //!   `java.net.SocketException: Connection reset`.
-//! - Client, OpenSSL 3: `unexpected eof while reading` (1.1.1: `SSL_ERROR_SYSCALL`, errno 0); with a RST `read:errno=104`. curl:
-//!   `curl: (18) transfer closed with 5000 bytes remaining to read`, `curl: (56) Recv failure: Connection reset by peer`.
+//! - Client, OpenSSL 3: `unexpected eof while reading` (OpenSSL 1.1.1 `read:errno=0`, pyOpenSSL `SysCallError: (-1, 'Unexpected EOF')`);
+//!   with a RST `read:errno=104`. curl: `curl: (18) transfer closed with 5000 bytes remaining to read`,
+//!   `curl: (56) Recv failure: Connection reset by peer`.
 //! - Client, Python: `recv()` returns `b''` (an error only with `suppress_ragged_eofs=False`), `http.client.IncompleteRead`.
 //! - Client, Go: `unexpected EOF`, `connection reset by peer`; Node `aborted`, `ECONNRESET`, but plain `tls` sockets just `'end'`; rustls
 //!   `peer closed connection without sending TLS close_notify`.
-//! - Client, GnuTLS: `The TLS connection was non-properly terminated.`; wget: exit 4; Chrome `ERR_CONTENT_LENGTH_MISMATCH`,
-//!   `ERR_HTTP2_PROTOCOL_ERROR`; .NET `The response ended prematurely`.
+//! - Client, GnuTLS: `Error decoding the received TLS packet.`, wget
+//!   `Read error at byte 5000/100000 (Error decoding the received TLS packet.)`, git `GnuTLS recv error (-9)`; Chrome
+//!   `ERR_CONTENT_LENGTH_MISMATCH`, `ERR_HTTP2_PROTOCOL_ERROR`; .NET `Received an unexpected EOF or 0 bytes from the transport stream.`;
+//!   Firefox shows the half page and no error (`NS_ERROR_NET_PARTIAL_TRANSFER` in the developer tools).
+//! - Proxy in the client's place: Apache `(70008)Partial results are valid but processing is incomplete: AH01110: error reading response`;
+//!   nginx `upstream prematurely closed connection while sending to client`; HAProxy `SD`.
 //! - Server: a crash, a broken pipe, a limit, or nothing (the bytes were in its kernel when the socket was closed hard).
 //!
 //! # Why it happens

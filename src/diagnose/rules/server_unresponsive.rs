@@ -15,9 +15,14 @@
 //!   `Operation timed out after 30000 milliseconds with 0 bytes received`.
 //! - Client, Python: `TimeoutError: _ssl.c:989: The handshake operation timed out`, `The read operation timed out`.
 //! - Client, Go: `net/http: TLS handshake timeout`, `i/o timeout`, `context deadline exceeded`; Node only a `timeout` event; Chrome
-//!   `ERR_TIMED_OUT`; Firefox `The connection has timed out`.
+//!   `ERR_TIMED_OUT`; Firefox `The connection has timed out` (in the handshake; for an answer it waits 300 seconds).
+//! - Client, .NET: `The request was canceled due to the configured HttpClient.Timeout of 100 seconds elapsing`; reqwest (rustls)
+//!   `operation timed out`, ureq `timeout: global`, a blocking rustls socket `Resource temporarily unavailable (os error 11)`; wget
+//!   (GnuTLS) `Read error (Connection timed out) in headers.`, in the handshake only `Unable to establish SSL connection.`
+//! - Client, OpenSSL 3 and OpenSSL 1.1.1 s_client, gnutls-cli, git: no word; they wait for ever.
 //! - Proxy in the client's place: nginx `upstream timed out (110: Connection timed out) while SSL handshaking to upstream` with 504;
-//!   HAProxy `sH` with 504.
+//!   HAProxy `sH` with 504; Apache `(70007)The timeout specified has expired: AH01102: error reading status line from remote server` with
+//!   502, in the handshake `AH00898` with 500.
 //! - Server: nothing before the close; then `unexpected eof while reading`, `EOF` or a broken pipe.
 //!
 //! # Why it happens

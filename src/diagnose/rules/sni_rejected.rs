@@ -12,10 +12,12 @@
 //!   `handshake alert: unrecognized_name`.
 //! - Client, OpenSSL 3, Python: `tlsv1 unrecognized name` (`error:0A000458`, 1.1.1 `error:14094458`; `SSL alert number 112`),
 //!   `[SSL: TLSV1_UNRECOGNIZED_NAME]`; curl code 35 with the same text.
-//! - Client, Go: `remote error: tls: unrecognized name`; rustls `received fatal alert: UnrecognizedName`; Node
-//!   `ERR_SSL_TLSV1_UNRECOGNIZED_NAME`.
+//! - Client, Go: `remote error: tls: unrecognized name`; rustls `received fatal alert: UnrecognisedName`; GnuTLS, wget
+//!   `Received alert [112]: The server name sent was not recognized`, git `gnutls_handshake() failed:` with the same words; .NET on Linux
+//!   OpenSSL's words, innermost; Node `ERR_SSL_TLSV1_UNRECOGNIZED_NAME`.
 //! - Chrome `ERR_SSL_UNRECOGNIZED_NAME_ALERT`; Firefox `SSL_ERROR_UNRECOGNIZED_NAME_ALERT`.
-//! - Server: nginx with `ssl_reject_handshake` logs only at level info (`callback failed`); HAProxy `SSL handshake failure`.
+//! - Server: nginx with `ssl_reject_handshake` logs only at level info (`callback failed`); HAProxy `SSL handshake failure`; OpenSSL 1.1.1
+//!   `error:1422E0EA`; gnutls-serv `The SNI host name not recognised.` Apache never rejects a name: it shows its first certificate.
 //! - CDN edges often say 40 (`handshake_failure`) for an unknown name; that is told as `cipher-mismatch` or `handshake-rejected` with this
 //!   reading beside it.
 //!

@@ -13,9 +13,11 @@
 //!   `530 Must issue a STARTTLS command first`; Postfix `TLS is required, but was not offered by host`; Exim
 //!   `TLS session is required, but the server did not offer TLS support`.
 //! - Java mail: `STARTTLS is required but host does not support STARTTLS`; Python
-//!   `smtplib.SMTPNotSupportedError: STARTTLS extension not supported by server.`; Go `smtp: server doesn't support STARTTLS`; curl
-//!   `curl: (64) STARTTLS not supported.` (SMTP), `STARTTLS not available.` (IMAP), `STARTTLS denied, code 454`; OpenSSL s_client
-//!   `Didn't find STARTTLS in server response, trying anyway...`.
+//!   `smtplib.SMTPNotSupportedError: STARTTLS extension not supported by server.`; Go `smtp: server doesn't support STARTTLS`; Node's
+//!   nodemailer: not measured; curl `curl: (64) STARTTLS not supported.` (SMTP), `STARTTLS not available.` (IMAP),
+//!   `STARTTLS denied, code 454`; OpenSSL s_client (3 and 1.1.1) `Didn't find STARTTLS in server response, trying anyway...`, then, as
+//!   after a 454, `wrong version number`; gnutls-cli waits on without a word; Rust's lettre, .NET's MailKit: not measured. Browsers such as
+//!   Firefox and Chrome, Apache, HAProxy and nginx towards its upstreams have no STARTTLS.
 //! - IMAP, POP3: `BAD`, `NO STARTTLS`, `-ERR`; Thunderbird: server does not support the selected security.
 //! - PostgreSQL: `server does not support SSL, but SSL was required`; JDBC `The server does not support SSL.`
 //! - MySQL: `SSL connection error: SSL is required but the server doesn't support it` (2026), MariaDB

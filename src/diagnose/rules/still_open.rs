@@ -8,8 +8,8 @@
 //!
 //! # How it looks in applications
 //!
-//! - At the time of the capture: nothing, on both ends. Pools and browsers keep idle connections for minutes; WebSocket, gRPC streams, MQTT
-//!   and database sessions stay for hours.
+//! - No program reports it at the time of the capture, on either end. Pools and browsers keep idle connections for minutes; WebSocket, gRPC
+//!   streams, MQTT and database sessions stay for hours.
 //! - If an application did report an error, its moment lies after the end of the capture, or in another connection.
 //! - `ss -tnp state established` on either end lists the session, if it is still there.
 //! - A reader that waits for ever for a dead peer also "looks open" in an application: no message at all.

@@ -13,11 +13,14 @@
 //! - Client, Python, OpenSSL, curl: `self-signed certificate in certificate chain` (19), `unable to get local issuer certificate` (20),
 //!   `curl: (60) SSL certificate problem`.
 //! - Client, Node, npm: `SELF_SIGNED_CERT_IN_CHAIN`; git `SSL certificate problem`; Go, docker, kubectl
-//!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`.
+//!   `x509: certificate signed by unknown authority`; rustls `UnknownIssuer`; OpenSSL 1.1.1 `verify error:num=20`, `error:1416F086`; as
+//!   clients of a backend Apache `AH02276`, nginx `upstream SSL certificate verify error: (21:unable to verify the first certificate)`,
+//!   HAProxy `SC` with 503.
 //! - Client with pins (mobile apps, updaters, banking): a vague network error, or nothing.
 //! - Chrome `ERR_CERT_AUTHORITY_INVALID`; Firefox `SEC_ERROR_UNKNOWN_ISSUER` or `MOZILLA_PKIX_ERROR_MITM_DETECTED`.
-//! - .NET `RemoteCertificateChainErrors`, `UntrustedRoot`; GnuTLS `The certificate issuer is unknown`, wget
-//!   `The certificate of 'host' doesn't have a known issuer.`
+//! - .NET `The remote certificate is invalid because of errors in the certificate chain: PartialChain` or `UntrustedRoot`; GnuTLS
+//!   `The certificate issuer is unknown`, wget `The certificate of 'host' doesn't have a known issuer.`, git (GnuTLS)
+//!   `server certificate verification failed. CAfile`.
 //! - Server: nothing of this session; it saw the box's connection.
 //! - The box: mitmproxy `The client does not trust the proxy's certificate for api.example.com`; sslsplit
 //!   `Error from src bufferevent: ... tlsv1 alert unknown ca`. A certificate that the box itself rejects becomes a page of its own: 502

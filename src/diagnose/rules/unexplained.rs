@@ -8,9 +8,10 @@
 //!
 //! # How it looks in applications
 //!
-//! - Any of the usual messages: `javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake`,
-//!   `SSL peer shut down incorrectly`, `java.net.SocketException: Connection reset`, `unexpected eof while reading`, `ECONNRESET`,
-//!   `connection reset by peer`, `ERR_CONNECTION_RESET`.
+//! - No program reports it in words of its own; it is any of the usual messages:
+//!   `javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake`, `SSL peer shut down incorrectly`,
+//!   `java.net.SocketException: Connection reset`, `unexpected eof while reading`, `ECONNRESET`, `connection reset by peer`,
+//!   `ERR_CONNECTION_RESET`.
 //! - The text of an application is weak evidence of the wire: Node says `ECONNRESET` for a FIN, Python 3.10 and later reads a RST as a
 //!   clean end, Java writes `Broken pipe` for a missing client certificate, Linux says `No route to host` for a firewall's reject. Do not
 //!   decide by it.

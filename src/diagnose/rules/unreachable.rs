@@ -13,10 +13,14 @@
 //!   `OSError: [Errno 101] Network is unreachable`.
 //! - Client, curl: `curl: (7) Failed to connect to host port 443: No route to host`; Go `connect: network is unreachable`; Node
 //!   `ENETUNREACH`, `EHOSTUNREACH`.
-//! - Client, .NET: `A socket operation was attempted to an unreachable network` (10051), `... unreachable host` (10065).
-//! - Chrome: `ERR_ADDRESS_UNREACHABLE`, `ERR_INTERNET_DISCONNECTED`.
+//! - Client, .NET: `No route to host (host:443)`, `Network is unreachable (host:443)`, on Windows
+//!   `A socket operation was attempted to an unreachable network` (10051), `... unreachable host` (10065); rustls programs
+//!   `No route to host (os error 113)`, `Network is unreachable (os error 101)`.
+//! - Client, OpenSSL 3 and OpenSSL 1.1.1: `connect:errno=113`, `connect:errno=101`; GnuTLS, wget `No route to host`, git
+//!   `Couldn't connect to server`.
+//! - Chrome: `ERR_ADDRESS_UNREACHABLE`, `ERR_INTERNET_DISCONNECTED`; Firefox `Unable to connect` (`NS_ERROR_CONNECTION_REFUSED`).
 //! - Proxy in the client's place: nginx `connect() failed (113: No route to host) while connecting to upstream`; HAProxy `SC`,
-//!   `Layer4 connection problem`.
+//!   `Layer4 connection problem`; Apache `(113)No route to host: AH00957`, `(101)Network is unreachable: AH00957`, both with 503.
 //! - Server: nothing.
 //!
 //! # Why it happens

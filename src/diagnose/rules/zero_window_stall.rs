@@ -10,11 +10,13 @@
 //! # How it looks in applications
 //!
 //! - Sending side, Java: `SocketTimeoutException: Write timed out` (or a thread that hangs in `socketWrite0`); Go `write: i/o timeout`,
-//!   `write: broken pipe`; Node back-pressure, growing memory; Python blocked in `send()`; rustls programs blocked in `write`.
+//!   `write: broken pipe`; Node back-pressure, growing memory; Python blocked in `send()`; rustls programs blocked in `write`, OpenSSL 3
+//!   and OpenSSL 1.1.1 in `SSL_write`, GnuTLS in `gnutls_record_send`, .NET in `WriteAsync` (not measured).
 //! - Sending server, nginx: `client timed out (110: Connection timed out) while sending to client`,
-//!   `upstream timed out ... while sending request to upstream`; HAProxy `cD` or `sD`.
+//!   `upstream timed out ... while sending request to upstream`; HAProxy `cD` or `sD`; Apache ends it after its `Timeout` (often).
 //! - Sending side, Linux: `Connection timed out` after `TCP_USER_TIMEOUT` or the application's limit; without one it may hang for ever.
-//! - Reading side: nothing; it is busy or stuck. `ss -tm` there shows a full `rb`, `Recv-Q` does not fall.
+//! - Reading side (curl, a browser such as Chrome or Firefox): nothing; it is busy or stuck. `ss -tm` there shows a full `rb`, `Recv-Q`
+//!   does not fall.
 //! - Wireshark: `TCP ZeroWindow`, `TCP ZeroWindowProbe`, `TCP Window Full`.
 //!
 //! # Why it happens

@@ -4,9 +4,10 @@
 use super::{Message, Wire};
 use crate::base::Side::{self, Client, Server};
 use Wire::{
-    BadRecord, BadServerCertificate, ClientCertificateMissing, ClientLeftInHandshake, ClientNotTls, FinAtEnd, FinBeforeAnswer, FinInBody,
-    FinInHandshake, NoCommonCipher, NoCommonProtocol, NoCommonVersion, NotTls, NotifiedBeforeAnswer, PeerFatal, ProxyAuthentication,
-    ProxyRefused, ProxyUpstream, Refused, RstAfterHandshake, RstInHandshake, SilentInHandshake, Stalled, SynUnanswered, WroteAfterClose,
+    BadRecord, BadServerCertificate, CertificateName, CertificateUntrusted, ClientCertificateMissing, ClientLeftInHandshake, ClientNotTls,
+    FinAtEnd, FinBeforeAnswer, FinInBody, FinInHandshake, NoCommonCipher, NoCommonProtocol, NoCommonVersion, NoRoute, NotTls,
+    NotifiedBeforeAnswer, PeerFatal, ProxyAuthentication, ProxyRefused, ProxyUpstream, Refused, RstAfterHandshake, RstInHandshake,
+    SilentInHandshake, Stalled, SynUnanswered, WroteAfterClose,
 };
 
 const fn m(by: Side, stack: &'static str, text: &'static str, wires: &'static [Wire], note: &'static str) -> Message {
@@ -30,14 +31,14 @@ pub(super) static ALL: &[Message] = &[
     m(Client, "Java", "Connection reset", &[RstAfterHandshake, RstInHandshake], "inside an SSLException, too; not measured"),
     c("Java", "Connection or outbound has closed", &[WroteAfterClose]),
     c("Java", "Tag mismatch", &[BadRecord]),
-    c("Java", "No subject alternative names present", &[BadServerCertificate]),
-    c("Java", "No name matching … found", &[BadServerCertificate]),
+    c("Java", "No subject alternative names present", &[CertificateName]),
+    c("Java", "No name matching … found", &[CertificateName]),
     c("Apache HttpClient", "failed to respond", UNANSWERED),
     c("Apache HttpClient", "Premature end of Content-Length delimited message body", &[FinInBody]),
     c("Apache HttpClient", "Premature end of chunk coded message body", &[FinInBody]),
     c("OkHttp", "unexpected end of stream", UNANSWERED),
     c("OkHttp", "\\n not found: limit=0", UNANSWERED),
-    c("Android", "Trust anchor for certification path not found", &[BadServerCertificate]),
+    c("Android", "Trust anchor for certification path not found", &[CertificateUntrusted]),
     c("Android", "SSLHandshakeException: connection closed", &[FinInHandshake, RstInHandshake]),
     c("Netty", "not an SSL/TLS record", &[NotTls, ClientNotTls]),
     c("Netty", "SSLEngine closed already", &[WroteAfterClose, FinInHandshake]),
@@ -54,7 +55,7 @@ pub(super) static ALL: &[Message] = &[
         Client,
         "curl (7)",
         "Failed to connect to … Couldn't connect to server",
-        &[Refused, SynUnanswered],
+        &[Refused, SynUnanswered, NoRoute],
         "the reason stands there with -v",
     ),
     c("curl (35)", "SSL connect error", HANDSHAKE),
@@ -65,7 +66,6 @@ pub(super) static ALL: &[Message] = &[
     m(Client, "curl, git", "Connection was reset", &[RstAfterHandshake, RstInHandshake], "on Windows; not measured"),
     m(Client, "git", "the remote end hung up unexpectedly", &[FinInBody, FinBeforeAnswer, RstAfterHandshake], MORE),
     m(Client, "git", "early EOF", &[FinInBody, RstAfterHandshake], MORE),
-    m(Client, "wget", "Unable to establish SSL connection", HANDSHAKE, MORE),
     // Databases.
     c("PostgreSQL", "server closed the connection unexpectedly", &[FinBeforeAnswer, FinInBody, FinAtEnd, RstAfterHandshake]),
     c("MySQL", "Lost connection to … at 'reading authorization packet'", &[FinInHandshake, RstInHandshake, SilentInHandshake]),
@@ -76,7 +76,7 @@ pub(super) static ALL: &[Message] = &[
     m(Client, "OpenLDAP", "Can't contact LDAP server", &[Refused, SynUnanswered, FinInHandshake, BadServerCertificate], MORE),
     m(Client, "OpenLDAP", "ldap_start_tls: Connect error", &[BadServerCertificate, FinInHandshake], MORE),
     // Python, Ruby, PHP, Node.
-    c("Python", "Hostname mismatch, certificate is not valid for", &[BadServerCertificate]),
+    c("Python", "Hostname mismatch, certificate is not valid for", &[CertificateName]),
     c("Python", "Server disconnected", UNANSWERED),
     c("Python", "record layer failure", &[BadRecord, NotTls]),
     c("Ruby", "SSL_connect returned=5 errno=0", &[FinInHandshake]),
@@ -85,12 +85,11 @@ pub(super) static ALL: &[Message] = &[
     c("Ruby", "execution expired", &[SynUnanswered, SilentInHandshake, Stalled]),
     c("PHP", "SSL: Connection reset by peer", &[RstInHandshake, RstAfterHandshake]),
     m(Client, "PHP", "Failed to enable crypto", HANDSHAKE, MORE),
-    c("Node", "unable to verify the first certificate", &[BadServerCertificate]),
-    c("Node", "SELF_SIGNED_CERT_IN_CHAIN", &[BadServerCertificate]),
-    c("Node", "Hostname/IP does not match certificate's altnames", &[BadServerCertificate]),
+    c("Node", "unable to verify the first certificate", &[CertificateUntrusted]),
+    c("Node", "SELF_SIGNED_CERT_IN_CHAIN", &[CertificateUntrusted]),
+    c("Node", "Hostname/IP does not match certificate's altnames", &[CertificateName]),
     c("Node", "other side closed", UNANSWERED),
     // Windows and Apple.
-    m(Client, ".NET", "The SSL connection could not be established, see inner exception", HANDSHAKE, MORE),
     m(Client, "Apple", "The network connection was lost", UNANSWERED, "NSURLErrorDomain -1005; not measured"),
     m(Client, "Apple", "a secure connection to the server cannot be made", HANDSHAKE, "NSURLErrorDomain -1200; not measured"),
     m(Client, "Apple", "The certificate for this server is invalid", &[BadServerCertificate], "NSURLErrorDomain -1202; not measured"),
@@ -98,13 +97,8 @@ pub(super) static ALL: &[Message] = &[
     c("Chrome", "ERR_SSL_CLIENT_AUTH_CERT_NEEDED", &[ClientCertificateMissing]),
     c("Chrome", "ERR_INCOMPLETE_CHUNKED_ENCODING", &[FinInBody]),
     c("Chrome", "ERR_CONNECTION_ABORTED", &[WroteAfterClose, RstAfterHandshake]),
-    c("Firefox", "SSL_ERROR_BAD_CERT_DOMAIN", &[BadServerCertificate]),
-    c("Firefox", "MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT", &[BadServerCertificate]),
-    c("Firefox", "NS_ERROR_NET_RESET", &[RstAfterHandshake, RstInHandshake, FinBeforeAnswer]),
-    c("Firefox", "NS_ERROR_NET_PARTIAL_TRANSFER", &[FinInBody]),
     // Libraries.
     m(Client, "OpenSSL", "SSL_ERROR_ZERO_RETURN", &[NotifiedBeforeAnswer], "a close_notify came; not measured"),
-    c("GnuTLS", "A TLS fatal alert has been received", &[PeerFatal, NoCommonVersion, NoCommonCipher]),
     // Servers and proxies.
     m(Client, "Envoy", "reset reason: connection termination", UNANSWERED, "Envoy is the client here; not measured"),
     m(
@@ -115,8 +109,6 @@ pub(super) static ALL: &[Message] = &[
         "Envoy is the client here; not measured",
     ),
     m(Client, "Envoy", "reset reason: connection timeout", &[SynUnanswered, SilentInHandshake], "Envoy is the client here; not measured"),
-    m(Client, "Apache", "Error during SSL Handshake with remote server", HANDSHAKE, "Apache is the client here; not measured"),
-    m(Client, "Apache", "error reading status line from remote server", UNANSWERED, "Apache is the client here; not measured"),
     c("Postfix", "SSL_connect error to", HANDSHAKE),
     m(Server, "Postfix", "SSL_accept error from", &[ClientLeftInHandshake, PeerFatal, NoCommonVersion, NoCommonCipher], MORE),
     m(Server, "Dovecot", "Disconnected: TLS handshaking", &[ClientLeftInHandshake, PeerFatal, NoCommonVersion], MORE),

@@ -68,7 +68,7 @@ pub(super) static ALL: &[Message] = &[
         &[Wire::NotifiedBeforeAnswer],
         "with a close_notify; PostgreSQL has said why in a line before it",
     ),
-    m(Client, "libpq, psql", "server certificate for … does not match host name", &[Wire::BadServerCertificate], ""),
+    m(Client, "libpq, psql", "server certificate for … does not match host name", &[Wire::CertificateName], ""),
     // MariaDB 10.11.
     m(
         Client,

@@ -135,6 +135,24 @@ impl Wire {
                 ],
                 look: "the server's last record: complete or cut, a close_notify or not",
             },
+            Wire::CutRecord => Meaning {
+                what: "the connection ended (FIN) in the middle of a record",
+                causes: &[
+                    ("server-truncated-record", "in an answer: data was lost, proven"),
+                    ("client-truncated-record", "in a server's log: in the middle of what the client sent"),
+                    ("server-closed-in-handshake", "in the middle of the server's handshake messages"),
+                    ("client-closed-in-handshake", "in a server's log: in the middle of the ClientHello"),
+                ],
+                look: "the length in the header of the last record against the bytes that follow it",
+            },
+            Wire::NotifiedInBody => Meaning {
+                what: "the server said goodbye (close_notify) in the middle of its answer",
+                causes: &[
+                    ("clean-close", "TLS ended as it should; the application behind sent less than it had announced"),
+                    ("server-closed-without-close-notify", "the same words for a bare FIN, in programs that do not tell them apart"),
+                ],
+                look: "the server's last record before its FIN: one as short as an alert is the close_notify",
+            },
             Wire::FinAtEnd => Meaning {
                 what: "the peer closed (FIN) without close_notify although nothing was outstanding",
                 causes: &[
@@ -183,6 +201,34 @@ impl Wire {
                     ("client-closed-in-handshake", "some clients leave without an alert (Node, Java's HttpClient)"),
                 ],
                 look: "up to TLS 1.2 the certificate is readable in the capture; in TLS 1.3 it takes the keys",
+            },
+            Wire::CertificateExpired => Meaning {
+                what: "the client found the server's certificate out of date",
+                causes: &[
+                    ("certificate-expired", "it is past its date or before its first one, or the client's clock is wrong"),
+                    ("client-closed-in-handshake", "some clients leave without an alert (Node, Java's HttpClient)"),
+                ],
+                look: "up to TLS 1.2 the certificate's dates are readable in the capture; in TLS 1.3 it takes the keys",
+            },
+            Wire::CertificateUntrusted => Meaning {
+                what: "the client does not know who issued the server's certificate",
+                causes: &[
+                    (
+                        "certificate-untrusted",
+                        "an intermediate certificate is missing, it is self-signed, or its authority is unknown to the client",
+                    ),
+                    ("tls-interception", "an inspecting proxy shows a certificate of its own"),
+                    ("client-closed-in-handshake", "some clients leave without an alert (Node, Java's HttpClient)"),
+                ],
+                look: "up to TLS 1.2 the certificate's issuer is readable in the capture; in TLS 1.3 it takes the keys",
+            },
+            Wire::CertificateName => Meaning {
+                what: "the server's certificate is for another name than the one asked for",
+                causes: &[
+                    ("certificate-rejected", "the name asked for is not in it: wrong host, or the server's default certificate"),
+                    ("client-closed-in-handshake", "some clients leave without an alert (Node, Java's HttpClient)"),
+                ],
+                look: "the server name in the ClientHello, and up to TLS 1.2 the names in the certificate",
             },
             Wire::ClientCertificateMissing => Meaning {
                 what: "the server wants a client certificate and got none",
@@ -251,6 +297,7 @@ impl Wire {
                     ("client-closed-without-close-notify", "after a complete exchange: the norm, and harmless"),
                     ("client-aborted-transfer", "during a download: a user, a timeout or a bug, the capture cannot tell"),
                     ("client-reset", "it reset while an exchange was open"),
+                    ("client-truncated-record", "it left in the middle of a record"),
                     ("client-gave-up-waiting", "it was kept waiting for an answer"),
                 ],
                 look: "what the server still owed at that moment",
