@@ -138,3 +138,18 @@ fn disorder_is_named_and_what_sorts_it() {
     }
     assert_eq!(found, 1);
 }
+
+/// An ICMP error quotes the SYN that it is about: where that itself was not captured, the attempt is known all the same, and so is its end.
+#[test]
+fn an_attempt_is_known_by_the_error_that_quotes_it() {
+    for (file, cause, fault) in
+        [("unreachable.pcap", "unreachable", Fault::Network), ("firewall-rejected.pcapng", "firewall-rejected", Fault::Proxy)]
+    {
+        let capture = common::load(&common::directory().join(file));
+        let errors: Vec<_> = capture.frames.into_iter().filter(|frame| common::packet::parse(frame).tcp().is_none()).collect();
+        let (sessions, _) = common::sessions(&errors);
+        let [Finished { session, verdict, .. }] = &sessions[..] else { panic!("{file}: {} sessions", sessions.len()) };
+        assert_eq!((verdict.cause, verdict.fault, verdict.ending), (cause, fault, Ending::NoConnection), "{file}");
+        assert!(session.roles_seen && session.caps.is_empty(), "{file}: {:?}", session.caps);
+    }
+}

@@ -378,6 +378,9 @@ fn name(flow: &Flow, client: Way, end: At, closing: &Closing) -> (Ending, Closed
 /// TCP did not come up: nothing but SYNs, refusals and ICMP errors.
 fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)> {
     let conn = &flow.conn;
+    if flow.is_quoted_attempt() {
+        return Some((Ending::NoConnection, ClosedBy::Nobody));
+    }
     let (_, last_syn, count) = conn.syn?;
     let data = [Way::AtoB, Way::BtoA].into_iter().any(|way| conn.half(way).first_data().is_some());
     if data || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {

@@ -89,7 +89,7 @@ impl Flow {
             caps: Vec::new(),
             client_way: client,
         };
-        session.caps = caps(&session, self.conn.is_disordered(), framing_lost, padded, surroundings);
+        session.caps = caps(&session, self, framing_lost, padded, surroundings);
         session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
         session.timeline = std::mem::take(&mut self.log).into_timeline();
         session
@@ -396,7 +396,7 @@ fn only_data(tls: &Tracker) -> bool {
     [Way::AtoB, Way::BtoA].into_iter().any(|way| tls.ways[way].last.is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
 }
 
-fn caps(session: &Session, disordered: bool, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
+fn caps(session: &Session, flow: &Flow, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
     let mut caps = Vec::new();
     let sides = [&session.sides.client, &session.sides.server];
     let gap = |why: GapReason| sides.iter().any(|side| side.gaps.iter().any(|(_, _, of)| *of == why));
@@ -413,9 +413,9 @@ fn caps(session: &Session, disordered: bool, framing_lost: bool, padded: bool, s
     note(Cap::Snaplen, gap(GapReason::SnapLength));
     let idle = session.capture_end.since(session.last.time);
     note(Cap::CutEnd, session.ending == Ending::Open && idle < Span::from_secs(2));
-    note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none());
+    note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none() && !flow.is_quoted_attempt());
     note(Cap::Duplicates, sides.iter().any(|side| side.duplicates > 0));
-    note(Cap::Disorder, disordered);
+    note(Cap::Disorder, flow.conn.is_disordered());
     note(Cap::KernelDrops, surroundings.grounds.kernel_drops);
     note(Cap::BadChecksums, sides.iter().any(|side| side.bad_checksums > 0));
     note(Cap::LimitReached, gap(GapReason::Limit));
