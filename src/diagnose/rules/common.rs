@@ -6,7 +6,7 @@ use crate::decode::IcmpKind;
 use crate::diagnose::rule::Reading;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Citation, Confidence, Fault, Impact};
-use crate::prelude::{Refusal, State, Story, describe_plain, first_line};
+use crate::prelude::{PlainProtocol, Refusal, State, Story, describe_plain, first_line};
 use crate::session::{Act, ActKind, Cap, Ending, Phase, Rst, RstKind, Session};
 use crate::tls::{Alert, AlertDescription, Chain, NameMatch, Validity, Version, name_matches};
 
@@ -516,6 +516,7 @@ pub fn doubt(mut reading: Reading, session: &Session, rst: &Rst, misfits: &[Stri
 pub fn plain(bytes: &[u8]) -> String {
     let line = printable(&first_line(bytes), 80);
     match describe_plain(bytes) {
+        Some(PlainProtocol::Ssl2) => "SSL 2.0, and nothing newer".to_owned(),
         Some(protocol) => format!("{}: \"{line}\"", protocol.name()),
         None => format!("\"{line}\""),
     }
@@ -546,5 +547,11 @@ mod tests {
         assert_eq!(expired_issuer(&stray, 500), None, "one that is not above it does not matter");
         let circle = chain(vec![above("CN=Second", "CN=Second", 900)]);
         assert_eq!(expired_issuer(&circle, 500), None, "and a circle has an end");
+    }
+
+    #[test]
+    fn what_is_not_tls_is_named_and_quoted_where_it_can_be_read() {
+        assert_eq!(plain(b"GET / HTTP/1.1\r\nHost: x\r\n"), "HTTP: \"GET / HTTP/1.1\"");
+        assert_eq!(plain(b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10"), "SSL 2.0, and nothing newer");
     }
 }
