@@ -12,7 +12,7 @@ use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, TcpFlags, UdpKind, plain};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
-use crate::session::{Flow, Given, Grounds, Session, Surroundings};
+use crate::session::{Cap, Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::{Numbers, Streams};
 use crate::tls::Secrets;
 
@@ -505,7 +505,7 @@ impl Analyzer {
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
         if speaks_tls {
             // A port on which TLS came only behind a request for it is not a TLS port: it speaks both.
-            let alone = session.tls.client_hello_at.is_some() && session.prelude.is_none();
+            let alone = session.tls.client_hello_at.is_some() && session.prelude.is_none() && !session.capped(Cap::MidStream);
             if session.tls.seen && alone && self.servers.len() < SERVERS {
                 self.servers.insert(session.ends.server);
             }

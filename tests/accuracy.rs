@@ -10,12 +10,10 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use common::truth::{Truth, truths};
 use whohungup::analyze::{Finished, Totals};
 use whohungup::base::Side;
 use whohungup::diagnose::{Confidence, rules};
@@ -46,35 +44,6 @@ fn main() -> ExitCode {
     }
     println!("accuracy ... {}", if failures.is_empty() { "ok" } else { "FAILED" });
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What the lab says of one session.
-#[derive(Debug)]
-struct Truth(Value);
-
-impl Truth {
-    fn text(&self, field: &str) -> &str {
-        self.0[field].as_str().unwrap_or_default()
-    }
-
-    fn words(&self, field: &str) -> Vec<&str> {
-        self.0[field].as_array().map(|words| words.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
-    }
-
-    /// Whether `word` is `field`'s value, or one of those that are acceptable too.
-    fn allows(&self, field: &str, word: &str) -> bool {
-        self.text(field) == word || self.words(&format!("{field}_also")).contains(&word)
-    }
-
-    fn endpoints(&self) -> (String, String) {
-        let normal = |text: &str| text.parse::<SocketAddr>().map_or_else(|_| text.to_owned(), |address| address.to_string());
-        (normal(self.text("client")), normal(self.text("server")))
-    }
-
-    /// Nothing went wrong in it.
-    fn clean(&self) -> bool {
-        matches!(self.text("ending"), "close_notify" | "open") && self.words("fault").contains(&"none")
-    }
 }
 
 /// Right, left open, wrong.
@@ -141,12 +110,7 @@ struct Score {
 
 fn score(sessions_of: fn(&Path) -> (Vec<Finished>, Totals)) -> Score {
     let directory = common::extra().unwrap_or_else(common::directory);
-    let labels = fs::read_to_string(directory.join("truth.jsonl")).unwrap();
-    let mut files: BTreeMap<String, Vec<Truth>> = BTreeMap::new();
-    for line in labels.lines().filter(|line| !line.trim().is_empty()) {
-        let truth = Truth(serde_json::from_str(line).unwrap());
-        files.entry(truth.text("file").to_owned()).or_default().push(truth);
-    }
+    let files = truths(&directory);
     let mut score = Score { captures: files.len(), ..Score::default() };
     for rule in rules::ALL {
         score.causes.insert(rule.slug.to_owned(), OfCause::default());

@@ -109,6 +109,9 @@ def judge(line, stream):
         if not damaged and not real & set(endings) and not {"stall", "unseen"} & set(endings):
             wrong.append(f"first close is {what} of the {side} in frame {n} ({'/'.join(sorted(real))}), truth says {endings}")
         starters = {side} | ({other} if said[other] and said[other][0] < n else set())
+        readable = line["keylog"] or any(e[2] in ("close_notify", "fatal", "warning") for e in happened)
+        if not readable and line["ending"] in ("close_notify", "fatal_alert"):
+            starters.add(other)  # its alert came first, and is encrypted
         if not damaged and "proxy" not in by and not starters & set(by):
             wrong.append(f"first close by the {side} in frame {n}, truth says {by}")
         if line["ending"] == "open":

@@ -216,6 +216,28 @@ http {{ access_log off; root {web}; ssl_protocols TLSv1.2 TLSv1.3; client_body_t
         ctx = ctx or self.context(server=False, version=version)
         return ctx.wrap_socket(self.connect(address, port, where, timeout), server_hostname=name)
 
+    def ask(self, tls, path="/small"):
+        """One request that may fail."""
+        try:
+            fetch(tls, path)
+        except (OSError, IndexError) as error:
+            self.say(error)
+
+    def wait(self, tls):
+        """Waits for what the other side does next: some data, or its end."""
+        try:
+            tls.recv(100)
+        except OSError as error:
+            self.say(error)
+
+    def drain(self, tls):
+        """Reads to the end, whatever it is."""
+        try:
+            while tls.recv(65536):
+                pass
+        except OSError as error:
+            self.say(error)
+
     def end(self):
         for sock in self.servers:
             try:
@@ -235,6 +257,23 @@ def reset(sock):
     """Closes with a RST, whatever is unread."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def half_close(tls):
+    """Sends close_notify and goes on reading: what a half-close is in TLS 1.3. Python only has the duplex unwrap(), so it is asked without waiting."""
+    tls.setblocking(False)
+    try:
+        tls.unwrap()
+    except OSError:
+        pass
+    tls.setblocking(True)
+
+
+def leave(tls, after=0.1):
+    """Says close_notify, gives the other side a moment and closes."""
+    half_close(tls)
+    time.sleep(after)
+    tls.close()
 
 
 def request(path="/", host="api.example.com", more=""):
@@ -264,6 +303,22 @@ def read_answer(sock):
             break
         body += piece
     return head + b"\r\n\r\n" + body
+
+
+def fetch(tls, *args, **more):
+    """One request, and its answer."""
+    tls.sendall(request(*args, **more))
+    return read_answer(tls)
+
+
+def staggered(apart, target, arguments):
+    """Threads that do so with each of these arguments, started one after the other."""
+    threads = []
+    for args in arguments:
+        threads.append(threading.Thread(target=target, args=args))
+        threads[-1].start()
+        time.sleep(apart)
+    return threads
 
 
 def streams(path):

@@ -3,6 +3,8 @@ import os
 import subprocess
 
 NAMES = ["api", "www", "shop", "pay", "files", "db", "mail", "old", "login", "six", "proxy"]
+# Domains that have nothing to do with each other, as far as their names tell
+STRANGERS = {"news": "whohungup-news.com", "bank": "whohungup-bank.net", "shop": "whohungup-shop.co.uk"}
 
 
 def _openssl(where, *args):
@@ -49,6 +51,10 @@ def make(where):
     leaf("untrusted", "api.example.com", "otherca", names)
     leaf("wrong", "internal.example.net", "ca", ["internal.example.net"])
     leaf("corp", "git.corp.example", "otherca", ["git.corp.example"])
+    for name, domain in STRANGERS.items():
+        leaf(name, f"www.{domain}", "ca", [f"www.{domain}"])
+        leaf(f"own-{name}", f"www.{domain}", "officeca", [f"www.{domain}"])
+    leaf("all", "www.whohungup-news.com", "officeca", [f"www.{domain}" for domain in STRANGERS.values()])
     leaf("client", "robot-7", "ca", [])
     leaf("clientother", "robot-8", "otherca", [])
     leaf("inspect", "api.example.com", "inspectca", names)

@@ -127,6 +127,13 @@ pub struct IcmpError {
     pub flags: Option<TcpFlags>,
 }
 
+impl IcmpError {
+    /// The quoted segment asked for a connection.
+    pub fn quotes_syn(&self) -> bool {
+        self.flags.is_some_and(|flags| flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK))
+    }
+}
+
 /// UDP traffic this program counts and names, but does not analyse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UdpKind {

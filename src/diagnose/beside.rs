@@ -16,6 +16,8 @@ pub struct Beside {
     pub same_silence: Option<SameSilence>,
     /// Smaller hellos pass where its own did not.
     pub smaller_hellos: Option<SmallerHellos>,
+    /// Its server's key answers for domains that have nothing to do with each other.
+    pub shared_key: Option<SharedKey>,
 }
 
 /// A frame of another session.
@@ -82,6 +84,13 @@ pub struct SameSilence {
     pub silence: Span,
     /// Where the others broke, the newest few.
     pub others: Vec<Elsewhere>,
+}
+
+/// One key in the certificates of unrelated domains, none of which a public CA issued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedKey {
+    /// Where the others were shown, and for which name: one of each domain, the first few. From the network: not escaped.
+    pub others: Vec<(Elsewhere, Box<str>)>,
 }
 
 /// How hellos of another size fared with this one's server.

@@ -1,6 +1,6 @@
 //! The judge: asks every rule, lets rules give way to better ones, and refuses to choose between readings that blame different parties.
 
-use crate::base::Side;
+use crate::base::{GapReason, Side};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Reading, Rule};
 use crate::diagnose::rules::{self, ALL};
@@ -21,7 +21,8 @@ pub fn judge(session: &Session, context: &Context) -> Verdict {
     let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
     readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     let (slug, reading) = settle(readings, session, context);
-    assemble(session, slug, exchange::weigh(session, reading))
+    let reading = unless_hidden(session, slug, unless_proxied(session, context, slug, exchange::weigh(session, reading)));
+    assemble(session, slug, reading)
 }
 
 /// One reading out of those left. Readings that no order settles and that name different faults decide nothing.
@@ -58,7 +59,6 @@ fn settle(mut readings: Vec<(&Rule, Reading)>, session: &Session, context: &Cont
 
 fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict {
     let fault_confidence = cap(session, reading.confidence);
-    let reading = if fault_confidence < reading.confidence { unless_hidden(session, cause, reading) } else { reading };
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
@@ -131,15 +131,45 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     }
 }
 
-/// Names nobody where so much of what was said is not in the capture that the rest may have said otherwise.
-fn unless_hidden(session: &Session, cause: &'static str, mut reading: Reading) -> Reading {
-    let hidden = session.caps.iter().any(|cap| matches!(cap, Cap::OneDirection | Cap::Snaplen | Cap::FramingLost));
-    if hidden && !matches!(reading.fault, Fault::None | Fault::Undetermined) {
-        let why = reading.summary.clone();
-        let decide_by = "a capture of both directions, with whole packets and without loss".to_owned();
-        reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by });
-        reading.fault = Fault::Undetermined;
+/// Names nobody where so much of what was said is not in the capture that the rest may have said otherwise, or where it is not known what
+/// was said first.
+fn unless_hidden(session: &Session, cause: &'static str, reading: Reading) -> Reading {
+    if matches!(reading.fault, Fault::None | Fault::Undetermined) {
+        return reading;
     }
+    let hides = |cap: &Cap| matches!(cap, Cap::OneDirection | Cap::Snaplen | Cap::FramingLost);
+    if session.capped(Cap::Disorder) {
+        let sort = "the capture in the order of its times: reordercap FILE SORTED puts it right";
+        accuse_nobody(reading, cause, sort)
+    } else if session.caps.iter().any(hides) && cap(session, reading.confidence) < reading.confidence {
+        accuse_nobody(reading, cause, "a capture of both directions, with whole packets and without loss")
+    } else {
+        reading
+    }
+}
+
+/// Does not name the server where its address may be a proxy's: on a port that is not known for TLS from the first byte, what went unseen of
+/// the client's words may have been a CONNECT.
+fn unless_proxied(session: &Session, context: &Context, cause: &'static str, reading: Reading) -> Reading {
+    let missed = session.side(Side::Client).gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss);
+    let unseen = session.capped(Cap::MidStream) || missed;
+    if reading.fault != Fault::Server
+        || !unseen
+        || context.tls_port
+        || session.prelude.as_ref().is_some_and(|story| !story.talks.is_empty())
+    {
+        return reading;
+    }
+    let why = "what went unseen may have been a request to a proxy, at whose address this is then";
+    accuse_nobody(reading, cause, "a capture of the connection from its beginning").or(Fault::Proxy, "proxy-tunnel-cut", why, "its log")
+}
+
+/// The same reading, as nothing more than one that is possible.
+fn accuse_nobody(mut reading: Reading, cause: &'static str, decide_by: &str) -> Reading {
+    let why = reading.summary.clone();
+    reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by: decide_by.to_owned() });
+    reading.fault = Fault::Undetermined;
+    reading.confidence = Confidence::Possible;
     reading
 }
 
@@ -147,7 +177,9 @@ fn unless_hidden(session: &Session, cause: &'static str, mut reading: Reading) -
 fn cap(session: &Session, confidence: Confidence) -> Confidence {
     let limit = |cap: &Cap| match cap {
         Cap::Duplicates | Cap::BadChecksums | Cap::CutEnd | Cap::Hole | Cap::KernelDrops => Confidence::Likely,
-        Cap::OneDirection | Cap::Snaplen | Cap::MidStream | Cap::LimitReached | Cap::FramingLost | Cap::Padded => Confidence::Possible,
+        Cap::OneDirection | Cap::Snaplen | Cap::MidStream | Cap::Disorder | Cap::LimitReached | Cap::FramingLost | Cap::Padded => {
+            Confidence::Possible
+        }
     };
     session.caps.iter().map(limit).fold(confidence, Confidence::min)
 }

@@ -10,7 +10,7 @@ pub mod rules;
 pub mod tell;
 mod verdict;
 
-pub use beside::{Beside, Elsewhere, Fall, SameSilence, Served, SmallerHellos, Winner};
+pub use beside::{Beside, Elsewhere, Fall, SameSilence, Served, SharedKey, SmallerHellos, Winner};
 pub use company::{Company, News, Revision, Told};
 pub use engine::judge;
 pub use pattern::{Pattern, PatternKind};

@@ -76,6 +76,8 @@ pub enum PlainProtocol {
     Mysql,
     /// Redis: an error or a reply of its text protocol.
     Redis,
+    /// A client that offers SSL 2.0 and nothing else.
+    Ssl2,
     /// Lines of text of no known kind.
     Text,
     /// Bytes that are no text.
@@ -98,14 +100,18 @@ impl PlainProtocol {
             PlainProtocol::Xmpp => "XMPP",
             PlainProtocol::Mysql => "MySQL",
             PlainProtocol::Redis => "Redis",
+            PlainProtocol::Ssl2 => "SSL 2.0",
             PlainProtocol::Text => "plain text",
             PlainProtocol::Binary => "binary data",
         }
     }
 }
 
-/// Names what begins with these bytes and is not TLS. `None` where there are no bytes, or where they are TLS.
+/// Names what begins with these bytes and is not TLS (nor SSL 3.0). `None` where there are no bytes, or where they are TLS.
 pub fn describe_plain(bytes: &[u8]) -> Option<PlainProtocol> {
+    if bytes.get(3..5) == Some(&[0, 2]) && starts_ssl2(bytes) == Some(true) {
+        return Some(PlainProtocol::Ssl2);
+    }
     if bytes.is_empty() || starts_tls(bytes) == Some(true) {
         return None;
     }
@@ -309,7 +315,8 @@ mod tests {
     #[test]
     fn plain_answers_have_names() {
         use PlainProtocol as P;
-        let cases: [(&[u8], P, &str); 24] = [
+        let cases: [(&[u8], P, &str); 25] = [
+            (b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", P::Ssl2, "SSL 2.0"),
             (b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n", P::HttpResponse(400), "HTTP"),
             (b"HTTP/1.0 200 OK\r\n", P::HttpResponse(200), "HTTP"),
             (b"GET / HTTP/1.1\r\n", P::HttpRequest, "HTTP"),

@@ -10,7 +10,7 @@ use crate::report::time::Clock;
 use crate::session::{
     Act, ActKind, CloseNotify, ClosedBy, Closing, Ending, Event, Opening, Phase, Session, SideFacts, Timeline, TlsFacts, What,
 };
-use crate::tls::{ClientHello, Suite, Version};
+use crate::tls::{Certificate, Chain, ClientHello, Suite, Version};
 
 /// 2026-11-20T14:03:02.114203Z.
 pub(crate) const START: Time = Time::from_nanos(1_795_183_382_114_203_000);
@@ -191,6 +191,19 @@ pub(crate) fn clean(stream: u32) -> (Session, Verdict) {
     v.fault_confidence = Confidence::Certain;
     v.impact = Impact::None;
     (s, v)
+}
+
+/// A session that its client left over the server's certificate for that name.
+pub(crate) fn distrusted(stream: u32, sni: &str, leaf: Certificate) -> Session {
+    let mut s = session(stream, sni);
+    s.first = at(100 + stream, 0);
+    s.last = at(105 + stream, 30);
+    s.phase = Phase::Handshake;
+    s.tls.certificates = Some(Box::new(Chain { leaf: Some(Box::new(leaf)), ..Chain::default() }));
+    s.tls.certificate_at = Some(at(103 + stream, 20));
+    s.sides.client.app_records = 0;
+    s.closing = root(105 + stream, 30, Side::Client, ActKind::Fin);
+    s
 }
 
 /// A session whose every text is hostile.

@@ -330,6 +330,7 @@ pub(super) fn cap(cap: Cap) -> &'static str {
         Cap::CutEnd => "the capture ends soon after the last packet: what came next is unknown",
         Cap::MidStream => "the capture starts after the session did",
         Cap::Duplicates => "packets were captured twice, at two points or on two interfaces",
+        Cap::Disorder => "packets stand in the capture in another order than they came in, by their times; reordercap puts them right",
         Cap::KernelDrops => "the capturing program reports packets it lost",
         Cap::BadChecksums => "some segments have wrong checksums, and their receiver drops those",
         Cap::LimitReached => "a limit of this program was reached",

@@ -75,6 +75,12 @@ fn sent_by(flow: &Flow, act: &Act, client: Way) -> At {
     }
 }
 
+/// What the sender of something knew (offset), who had closed since: no more than with its FIN, even if what it said was read only later,
+/// when a hole before it was closed.
+fn known_by_fin(flow: &Flow, way: Way, knew: u64) -> u64 {
+    if flow.conn.half(way).fin().is_some() { knew.min(flow.at_fin(way).knew) } else { knew }
+}
+
 /// Acts of one frame: an alert before the FIN it announces.
 fn order(what: &ActKind) -> u8 {
     match what {
@@ -94,7 +100,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
                     side: Some(side(alert.way)),
                     what: ActKind::Alert(alert.alert),
                     offset: Some(alert.offset),
-                    knew: Some(alert.knew),
+                    knew: Some(known_by_fin(flow, alert.way, alert.knew)),
                 });
             }
         }
@@ -106,7 +112,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
                 side: Some(side(way)),
                 what: ActKind::SealedAlert { len: record.len, reading },
                 offset: Some(record.offset),
-                knew: Some(record.knew),
+                knew: Some(known_by_fin(flow, way, record.knew)),
             });
         }
         if let Some(fin) = flow.conn.half(way).fin()
@@ -372,6 +378,9 @@ fn name(flow: &Flow, client: Way, end: At, closing: &Closing) -> (Ending, Closed
 /// TCP did not come up: nothing but SYNs, refusals and ICMP errors.
 fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)> {
     let conn = &flow.conn;
+    if flow.is_quoted_attempt() {
+        return Some((Ending::NoConnection, ClosedBy::Nobody));
+    }
     let (_, last_syn, count) = conn.syn?;
     let data = [Way::AtoB, Way::BtoA].into_iter().any(|way| conn.half(way).first_data().is_some());
     if data || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {

@@ -89,7 +89,7 @@ impl Flow {
             caps: Vec::new(),
             client_way: client,
         };
-        session.caps = caps(&session, framing_lost, padded, surroundings);
+        session.caps = caps(&session, self, framing_lost, padded, surroundings);
         session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
         session.timeline = std::mem::take(&mut self.log).into_timeline();
         session
@@ -289,7 +289,7 @@ impl Flow {
         if state.was_lost || half.packets() == 0 || blind && !spoke_last {
             return CloseNotify::Unknown;
         }
-        if self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss) && !self.framed_throughout(way) {
+        if !self.gaps(way).is_empty() && !self.framed_throughout(way) {
             return CloseNotify::Unknown;
         }
         // Where the ServerHello went unseen, so did what would tell an alert from data.
@@ -328,7 +328,8 @@ impl Flow {
 
     /// Holes lie wholly inside records: the framing is certain all the same.
     fn framed_throughout(&self, way: Way) -> bool {
-        self.reading.tls.as_ref().is_some_and(|tls| !tls.ways[way].was_lost)
+        let begun = |tls: &Tracker| tls.ways[way].records > 0 || tls.framer(way).in_record().is_some();
+        self.reading.tls.as_ref().is_some_and(|tls| !tls.ways[way].was_lost && begun(tls))
     }
 
     fn tls_facts(&mut self, client: Way) -> TlsFacts {
@@ -395,7 +396,7 @@ fn only_data(tls: &Tracker) -> bool {
     [Way::AtoB, Way::BtoA].into_iter().any(|way| tls.ways[way].last.is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
 }
 
-fn caps(session: &Session, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
+fn caps(session: &Session, flow: &Flow, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {
     let mut caps = Vec::new();
     let sides = [&session.sides.client, &session.sides.server];
     let gap = |why: GapReason| sides.iter().any(|side| side.gaps.iter().any(|(_, _, of)| *of == why));
@@ -412,8 +413,9 @@ fn caps(session: &Session, framing_lost: bool, padded: bool, surroundings: &Surr
     note(Cap::Snaplen, gap(GapReason::SnapLength));
     let idle = session.capture_end.since(session.last.time);
     note(Cap::CutEnd, session.ending == Ending::Open && idle < Span::from_secs(2));
-    note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none());
+    note(Cap::MidStream, session.opening.syn.is_none() && session.opening.syn_ack.is_none() && !flow.is_quoted_attempt());
     note(Cap::Duplicates, sides.iter().any(|side| side.duplicates > 0));
+    note(Cap::Disorder, flow.conn.is_disordered());
     note(Cap::KernelDrops, surroundings.grounds.kernel_drops);
     note(Cap::BadChecksums, sides.iter().any(|side| side.bad_checksums > 0));
     note(Cap::LimitReached, gap(GapReason::Limit));

@@ -150,6 +150,9 @@ impl Flow {
     /// Attaches an ICMP error that quotes this connection.
     pub fn push_icmp(&mut self, error: &IcmpError) {
         self.log.add(error.at, error.way, What::Icmp(error.kind));
+        if error.quotes_syn() {
+            self.conn.client.get_or_insert(error.way);
+        }
         let icmp = &mut self.seldom.get_or_insert_default().icmp;
         if icmp.len() < ICMP_KEPT {
             icmp.push((error.way, *error));
@@ -293,6 +296,12 @@ impl Flow {
     /// Holes in `way`'s stream, the first few.
     pub fn gaps(&self, way: Way) -> &[Hole] {
         self.seldom.as_ref().map_or(&[], |seldom| &seldom.gaps[way])
+    }
+
+    /// All that there is of it is a SYN in an ICMP error: the SYN itself was not captured.
+    pub fn is_quoted_attempt(&self) -> bool {
+        let silent = [Way::AtoB, Way::BtoA].into_iter().all(|way| self.conn.half(way).packets() == 0);
+        silent && self.icmp().first().is_some_and(|(_, error)| error.quotes_syn())
     }
 
     /// ICMP errors that quote it, the first few, and the way of the segment they quote.

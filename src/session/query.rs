@@ -174,9 +174,15 @@ impl Session {
         self.caps.contains(&Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
     }
 
+    /// Since when the connection had been up at `at`, as far as what came before shows it.
+    pub fn up_before(&self, at: At) -> Option<At> {
+        let opening = &self.opening;
+        opening.established.filter(|up| *up < at).or(opening.syn_ack).or(opening.last_syn)
+    }
+
     /// How long the connection had been up at `at`.
     pub fn silence_since_open(&self, at: At) -> Span {
-        self.opening.established.or(self.opening.syn_ack).or(self.opening.last_syn).map_or(Span::ZERO, |up| at.time.since(up.time))
+        self.up_before(at).map_or(Span::ZERO, |up| at.time.since(up.time))
     }
 
     /// What `side` did.

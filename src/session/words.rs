@@ -144,6 +144,8 @@ pub enum Cap {
     MidStream,
     /// Packets were captured twice.
     Duplicates,
+    /// Packets stand in the capture in another order than they came in.
+    Disorder,
     /// The capture itself reports lost packets.
     KernelDrops,
     /// Segments with wrong checksums.
@@ -166,6 +168,7 @@ impl Cap {
             Cap::CutEnd => "cut_end",
             Cap::MidStream => "mid_stream",
             Cap::Duplicates => "duplicates",
+            Cap::Disorder => "disorder",
             Cap::KernelDrops => "kernel_drops",
             Cap::BadChecksums => "bad_checksums",
             Cap::LimitReached => "limit_reached",

@@ -4,21 +4,22 @@ use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way, pref
 use crate::decode::{Checksum, Segment, TcpFlags};
 use crate::tcp::assembler::{Assembler, Hold};
 use crate::tcp::half::{FinSeen, Half, Recent, distance};
+use crate::tcp::reset::RstSeen;
 use crate::tcp::streams::{Bases, Numbers};
 
 /// A hole stays open this long after the receiver was seen to have the bytes: captures deliver packets slightly out of order.
 const HOLE_GRACE: Span = Span::from_millis(200);
 /// … or for this many further segments of that direction.
 const HOLE_GRACE_SEGMENTS: u32 = 24;
-/// A bare ACK further ahead than any flight is long tells nothing.
+/// A bare or first ACK further ahead than any flight is long tells nothing.
 const FARTHEST_CLAIM: i64 = 1 << 22;
 /// What a receiver that is still there lacks after so long did not reach it.
 const CLAIM_SETTLES: Span = Span::from_secs(1);
-/// With a SYN, which no RST of this kind answers, so many packets are all that there were.
-const ALL_KEPT: u32 = 4;
 /// No answer takes longer to come than this, nor than so many times what the opening's answers took.
 const LONGEST_ROUND_TRIP: Span = Span::from_millis(500);
 const ROUND_TRIPS: i64 = 8;
+/// Clocks and queues of a capturing machine are off by this much.
+const JITTER: Span = Span::from_nanos(100_000);
 /// A jump ahead of more than this is no hole but nonsense (or another connection's packet).
 const FARTHEST: i64 = 1 << 30;
 
@@ -35,6 +36,8 @@ pub struct Connection {
     pub client: Option<Way>,
     /// It is established.
     up: bool,
+    /// Packets of it stand in the capture in another order than their times.
+    disordered: bool,
     halves: PerWay<Half>,
     /// First packet that shows the handshake complete.
     pub established: Option<At>,
@@ -73,23 +76,6 @@ pub struct Heard {
     pub progress: bool,
 }
 
-/// What the connection knows of a RST at the moment it comes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RstSeen {
-    /// The peer's segment whose ACK number is this RST's sequence number.
-    pub trigger: Option<At>,
-    /// The oldest of the peer's segments that it may answer, if it is known that none before it may.
-    pub earliest: Option<At>,
-    /// Its sender had sent a FIN or a RST before.
-    pub after_own_close: bool,
-    /// Bytes of the peer's stream sent and not acknowledged by it.
-    pub peer_unacked: u64,
-    /// Its sequence number relative to the next one its sender would use.
-    pub seq_offset: i32,
-    /// It answers a SYN.
-    pub refusal: bool,
-}
-
 impl Connection {
     /// A connection whose first packet is `at`.
     pub fn new(key: FlowKey, stream: Option<u32>, at: At) -> Connection {
@@ -102,6 +88,7 @@ impl Connection {
             syn: None,
             syn_ack: None,
             up: false,
+            disordered: false,
             established: None,
             halves: PerWay::default(),
             bases: Bases::default(),
@@ -121,6 +108,11 @@ impl Connection {
         prefetch(peer);
         prefetch(&peer.rare);
         self.halves[way].prefetch();
+    }
+
+    /// Packets of it stand in the capture in another order than they came, by their times.
+    pub fn is_disordered(&self) -> bool {
+        self.disordered
     }
 
     /// Base sequence numbers as Wireshark's numbering uses them.
@@ -169,6 +161,7 @@ impl Connection {
         let (len, acked) = (segment.payload_len, half.acked);
         segment.flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
             && self.up
+            && segment.at.time >= self.last.time
             && half.is_steady()
             && peer.is_steady()
             && segment.seq == half.next
@@ -211,6 +204,7 @@ impl Connection {
         let way = segment.way;
         let flags = segment.flags;
         let mut heard = Heard::default();
+        self.disordered |= self.last.time.since(segment.at.time) > JITTER;
         self.last = segment.at;
         let ack = flags.has(TcpFlags::ACK).then_some(segment.ack);
         Numbers { seq: segment.seq, ack, syn: flags.has(TcpFlags::SYN) }.teach(&mut self.bases, way);
@@ -234,7 +228,7 @@ impl Connection {
         }
         half.count_in(peer);
         if flags.has(TcpFlags::RST) {
-            heard.rst = Some(reset(half, peer, segment, answered_within));
+            heard.rst = Some(RstSeen::new(half, peer, segment, answered_within));
             half.reset = true;
             half.last = Some(segment.at);
             half.remember(segment);
@@ -246,7 +240,8 @@ impl Connection {
             self.open(segment);
         } else {
             half.start(segment.seq);
-            if !self.up && (segment.payload_len > 0 || (flags.has(TcpFlags::ACK) && peer.syn_seen)) {
+            // Who acknowledges something after its own SYN has had the other's, whether that was captured or not.
+            if !self.up && (segment.payload_len > 0 || (flags.has(TcpFlags::ACK) && (half.syn_seen || peer.syn_seen))) {
                 self.up = true;
                 self.established = Some(segment.at);
             }
@@ -262,7 +257,7 @@ impl Connection {
             half.rare().zero_window = Some((first, segment.at));
         }
         half.window = segment.window;
-        let before = half.last.replace(segment.at);
+        let before = half.last.replace(segment.at).unwrap_or(self.first);
         heard.alive = half.reset && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
         let probe = segment.payload_len <= 1
             && !flags.has(TcpFlags::SYN)
@@ -364,11 +359,11 @@ impl Connection {
 }
 
 /// Takes note of a bare ACK whose own sequence number lies beyond anything seen of its sender (RFC 9293 section 3.10.7: it is the next one
-/// that its sender will use): what lies between was sent. `before` is its sender's packet before it.
-fn claim(half: &mut Half, segment: &Segment<'_>, before: Option<At>) {
+/// that its sender will use): what lies between was sent. `before` is its sender's packet before it, or the connection's first.
+fn claim(half: &mut Half, segment: &Segment<'_>, before: At) {
     let ahead = distance(segment.seq, half.max);
-    if half.syn_seen && !half.finished && !segment.flags.has(TcpFlags::SYN) && (1..FARTHEST_CLAIM).contains(&ahead) {
-        let silent = before.is_some_and(|before| segment.at.time.since(before.time) >= CLAIM_SETTLES);
+    if !half.finished && !segment.flags.has(TcpFlags::SYN) && (1..FARTHEST_CLAIM).contains(&ahead) {
+        let silent = segment.at.time.since(before.time) >= CLAIM_SETTLES;
         half.rare().claimed = Some((segment.at, segment.seq, silent));
     }
 }
@@ -379,31 +374,6 @@ fn claimed(half: &Half, peer: &Half) -> Option<u64> {
     let (at, seq, silent) = half.seldom()?.claimed?;
     let settled = silent || peer.last.is_some_and(|last| last.time.since(at.time) >= CLAIM_SETTLES);
     settled.then(|| half.offset_of(seq))
-}
-
-/// What the connection knows of a RST when it comes.
-fn reset(half: &Half, peer: &Half, segment: &Segment<'_>, answered_within: Span) -> RstSeen {
-    let with_ack = segment.flags.has(TcpFlags::ACK);
-    let refusal = with_ack && !half.started && peer.syn_seen && !peer.spoke;
-    let trigger = peer
-        .recent()
-        .rev()
-        .find(|recent| if refusal { recent.flags.has(TcpFlags::SYN) } else { recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq })
-        .map(Recent::at);
-    // Any segment with that ACK that is not long gone can be the one; only the newest few are kept.
-    let fits = |recent: &&Recent| {
-        recent.flags.has(TcpFlags::ACK) && recent.ack == segment.seq && segment.at.time.since(recent.at().time) <= answered_within
-    };
-    let others = peer.packets <= ALL_KEPT || peer.recent().any(|recent| !fits(&recent));
-    let earliest = peer.recent().find(fits).map(Recent::at).filter(|_| others && !with_ack);
-    RstSeen {
-        earliest,
-        trigger: if with_ack && !refusal { None } else { trigger },
-        after_own_close: half.finished || half.reset,
-        peer_unacked: peer.unacked(if with_ack { Some(segment.ack) } else { half.acked() }),
-        seq_offset: if half.started { i32::try_from(distance(segment.seq, half.max)).unwrap_or(i32::MAX) } else { 0 },
-        refusal,
-    }
 }
 
 /// Takes note of an acknowledgement; true if it covers bytes that were not covered before.
@@ -419,7 +389,15 @@ fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool 
     }
     let first = before.is_none();
     half.set_acked(ack);
-    if distance(ack, peer.max) > 0 && distance(ack, peer.max) < FARTHEST && !first {
+    // Of a stream joined later the first acknowledgement only tells where it stands, and one of an older connection tells nothing.
+    let farthest = if !first {
+        FARTHEST
+    } else if peer.syn_seen {
+        FARTHEST_CLAIM
+    } else {
+        0
+    };
+    if (1..farthest).contains(&distance(ack, peer.max)) {
         // The receiver has bytes the capture has not: they were sent all the same.
         peer.max = ack;
     }

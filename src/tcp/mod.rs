@@ -4,12 +4,14 @@ mod assembler;
 mod connection;
 mod copies;
 mod half;
+mod reset;
 mod sender;
 mod streams;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Connection, Heard, RstSeen};
+pub use connection::{Connection, Heard};
 pub use half::{FinSeen, Half, Repeated};
+pub use reset::RstSeen;
 pub use sender::Sender;
 pub use streams::{Numbers, Streams};

@@ -344,3 +344,60 @@ fn who_is_heard_again_in_the_usual_way_has_heard_the_probes() {
     rig.conn.accept_ordinary(&answer);
     assert_eq!(rig.conn.half(rig.client).unheard_probes(), None);
 }
+
+#[test]
+fn what_went_before_its_time_is_disorder_and_jitter_is_not() {
+    let mut rig = Rig::open(1000, 9000);
+    rig.c(ACK, 1000, 9000, b"abc");
+    assert!(!rig.conn.is_disordered());
+    let early = |rig: &mut Rig, nanos: i64| {
+        let way = rig.client.opposite();
+        let last = rig.conn.last.time;
+        let next = rig.conn.half(way).bytes() as u32 + 9000;
+        let mut segment = rig.segment(way, ACK, next, 1003, b"d", Checksum::Good, 1);
+        segment.at.time = Time::from_nanos(last.nanos() - nanos);
+        assert!(!rig.conn.is_ordinary(&segment), "the short way does not look at times");
+        rig.conn.accept(&segment, &Limits::default(), 1 << 20, &mut |_, _| {});
+    };
+    early(&mut rig, 90_000);
+    assert!(!rig.conn.is_disordered(), "two queues of one card");
+    early(&mut rig, 2_000_000);
+    assert!(rig.conn.is_disordered());
+}
+
+#[test]
+fn a_first_acknowledgement_tells_what_was_never_captured() {
+    let mut rig = Rig::new();
+    rig.c(SYN, 999, 0, b"");
+    rig.s(FIN | ACK, 9000, 1001, b"");
+    rig.end();
+    assert_eq!(rig.said(), "0:gap(1,CaptureLoss)", "a FIN or a byte of the client, with the SYN-ACK not captured either");
+
+    let mut rig = Rig::new();
+    rig.c(SYN, 999, 0, b"");
+    rig.s(ACK, 9000, 900_000_000, b"");
+    rig.end();
+    assert_eq!(rig.said(), "", "what an older connection of these ports had acknowledged is nothing of this one");
+}
+
+#[test]
+fn a_bare_ack_tells_what_was_sent_in_a_connection_joined_later() {
+    let mut rig = Rig::new();
+    rig.c(ACK, 1000, 9000, b"hello");
+    rig.s(ACK, 9000, 1005, b"");
+    rig.millis += 2_000;
+    rig.s(ACK, 9862, 1005, b"");
+    rig.end();
+    let server = rig.client.opposite();
+    let told: Vec<_> = rig.pieces.iter().filter(|(way, _)| *way == server).map(|(_, piece)| piece.as_str()).collect();
+    assert_eq!(told, ["0:gap(862,PathLoss)"]);
+}
+
+#[test]
+fn who_acknowledges_after_its_syn_has_a_connection() {
+    let mut rig = Rig::new();
+    rig.c(SYN, 999, 0, b"");
+    assert!(rig.conn.established.is_none());
+    rig.c(ACK, 1000, 9000, b"");
+    assert_eq!(rig.conn.established.map(|at| at.frame), Some(2), "the SYN-ACK went uncaptured");
+}

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use sha2::{Digest, Sha256};
 use tls_parser::{TlsMessageHandshake, parse_tls_handshake_msg_certificate};
 use x509_parser::asn1_rs::{Any, Tag};
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey as X509PublicKey;
 use x509_parser::x509::X509Name;
@@ -18,6 +18,8 @@ use super::handshake::u24;
 const MAX_CHAIN: usize = 10;
 /// Subject alternative names that are kept. The largest in use have some hundred.
 const MAX_NAMES: usize = 256;
+/// What the CA/Browser Forum's policies begin with.
+const RESERVED_POLICIES: &str = "2.23.140.1.";
 /// Characters kept of one distinguished name, and of one host name.
 const MAX_DN: usize = 512;
 const MAX_HOST: usize = 255;
@@ -51,6 +53,9 @@ pub struct Certificate {
     pub self_signed: bool,
     /// Basic constraints say that it may sign others.
     pub is_ca: bool,
+    /// It bears what CAs that browsers trust must put into it, and private ones have no reason to: a reserved policy (CA/Browser Forum,
+    /// Baseline Requirements section 7.1.6.1) or signed certificate timestamps (RFC 6962 section 3.3).
+    pub publicly_issued: bool,
     /// The key it is for.
     pub key: PublicKey,
     /// Signature algorithm, by its usual name or its object identifier.
@@ -66,6 +71,8 @@ pub struct PublicKey {
     pub algorithm: Cow<'static, str>,
     /// Size in bits, where the algorithm has several.
     pub bits: Option<u16>,
+    /// SHA-256 of the DER of the SubjectPublicKeyInfo, as pins have it (RFC 7469 section 2.4).
+    pub sha256: [u8; 32],
 }
 
 /// A further certificate of a chain.
@@ -128,6 +135,13 @@ impl Certificate {
             not_after: cert.validity().not_after.timestamp(),
             self_signed: cert.subject().as_raw() == cert.issuer().as_raw(),
             is_ca: cert.is_ca(),
+            publicly_issued: cert.extensions().iter().any(|extension| match extension.parsed_extension() {
+                ParsedExtension::CertificatePolicies(policies) => {
+                    policies.iter().any(|policy| policy.policy_id.to_id_string().starts_with(RESERVED_POLICIES))
+                }
+                ParsedExtension::SCT(timestamps) => !timestamps.is_empty(),
+                _ => false,
+            }),
             key: public_key(&cert),
             signature_algorithm: algorithm_name(&cert.signature_algorithm.algorithm.to_id_string()),
             // RFC 5280 section 4.1.2.2 allows 20 bytes.
@@ -299,7 +313,7 @@ fn public_key(cert: &X509Certificate<'_>) -> PublicKey {
         _ => 0,
     };
     let algorithm = algorithm_name(&info.algorithm.algorithm.to_id_string());
-    PublicKey { algorithm, bits: u16::try_from(bits).ok().filter(|b| *b > 0) }
+    PublicKey { algorithm, bits: u16::try_from(bits).ok().filter(|b| *b > 0), sha256: Sha256::digest(info.raw).into() }
 }
 
 /// The usual name of a key or signature algorithm, or the object identifier itself.

@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests read files and may be asked to read more of them")]
 
+pub mod damage;
 pub mod format;
 pub mod packet;
 pub mod report;
 pub mod transform;
+pub mod truth;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,9 @@
 """Boxes and paths that lose or forge packets; sessions judged together with their siblings."""
-import signal
 import socket
-import threading
 import time
 
 import net
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import half_close
-from scenarios.handshake import polite
+from lab import T, answer, fetch, leave, request, reset, scenario, staggered
 
 EST = dict(phase="established")
 CLEAN = dict(phase="established", fault="none")
@@ -32,13 +28,10 @@ def parallel(lab):
         spare = lab.client(version="1.3")
         time.sleep(0.05)
         used = lab.client(version="1.3")
-        used.sendall(request("/small"))
-        read_answer(used)
+        fetch(used, "/small")
         spare.close()
         time.sleep(0.1)
-        half_close(used)
-        time.sleep(0.1)
-        used.close()
+        leave(used)
     return [
         T("parallel-attempt", "no_connection", "client", (False, False), "connecting", ["none"], ending_also=["rst"], by_also=["nobody"], note="Happy Eyeballs: curl tries IPv6 first, gets no answer in 200 ms, tries IPv4 as well and drops the first when the second is up; the late SYN-ACK meets a RST"),
         T("clean-close", "close_notify", "client", (True, False), note="the IPv4 sibling that won", tested="clean-close", **CLEAN),
@@ -58,10 +51,7 @@ def parallel_near(lab):
             reset(tls)
             return
         tls.sendall(answer(b"fine\n"))
-        try:
-            tls.recv(100)
-        except OSError:
-            pass
+        lab.wait(tls)
         tls.close()
 
     lab.serve(handler)
@@ -69,16 +59,9 @@ def parallel_near(lab):
         one = lab.client(version="1.3")
         two = lab.client(version="1.3")
         one.sendall(request("/one"))
-        two.sendall(request("/two"))
-        read_answer(two)
-        try:
-            while one.recv(65536):
-                pass
-        except OSError as error:
-            lab.say(error)
-        half_close(two)
-        time.sleep(0.1)
-        two.close()
+        fetch(two, "/two")
+        lab.drain(one)
+        leave(two)
         one.close()
     return [
         T("server-reset", "rst", "server", (False, False), fault=["server"], never=["client", "proxy", "network"], note="two connections at once, both in use; the server resets this one in the middle of an answer: not a spare that lost a race", **EST),
@@ -92,15 +75,11 @@ def pmtu(lab):
     lab.net.forward("r2", "iifname m0 meta length > 1400 drop")
     with lab.tap(tail=0.5):
         tls = lab.client(version="1.3", timeout=5)
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(0.2)
         tls.sendall(b"POST /small HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 6000\r\n\r\n" + b"p" * 6000)
         tls.settimeout(14)
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
     tls.close()
     return [T(["path-mtu-black-hole", "path-black-hole"], "stall", "nobody", (False, False), fault=["network", "undetermined"], never=["client", "server"], by_also=["client", "server", "proxy"], note="a router silently drops packets over 1400 bytes; handshake and small request pass, of an upload only the small last segment arrives (SACK), the full-size ones are sent again and again", **EST)]
 
@@ -168,11 +147,8 @@ def large_hello_near(lab):
         lab.net.bridge.hook = lose_once
         ctx = long_hello(lab)
         tls = lab.client(ctx=ctx)
-        tls.sendall(request("/small"))
-        read_answer(tls)
-        half_close(tls)
-        time.sleep(0.1)
-        tls.close()
+        fetch(tls, "/small")
+        leave(tls)
     return [T("clean-close", "close_notify", "client", (True, False), note="a ClientHello of two segments; the second is lost once, sent again, and the session goes on as usual", **CLEAN)]
 
 
@@ -184,22 +160,13 @@ def died(lab):
     def stream(version):
         tls = lab.client(version=version)
         tls.sendall(request("/stream"))
-        try:
-            while tls.recv(65536):
-                pass
-        except OSError as error:
-            lab.say(error)
+        lab.drain(tls)
         got.append(tls)
 
     with lab.tap():
-        threads = []
-        for version in ("1.3", "1.2"):
-            threads.append(threading.Thread(target=stream, args=(version,)))
-            threads[-1].start()
-            time.sleep(0.3)
+        threads = staggered(0.3, stream, [("1.3",), ("1.2",)])
         idle = lab.client(version="1.3")
-        idle.sendall(request("/"))
-        read_answer(idle)
+        fetch(idle, "/")
         time.sleep(0.3)
         lab.net.kill(child)
         for thread in threads:
@@ -228,10 +195,7 @@ def died_near(lab):
             tls.close()
             return
         tls.sendall(answer(b"fine\n"))
-        try:
-            tls.recv(100)
-        except OSError:
-            pass
+        lab.wait(tls)
         tls.close()
 
     lab.serve(handler)
@@ -244,11 +208,8 @@ def died_near(lab):
         tls.close()
         time.sleep(0.1)
         for sock in (other, lab.client(version="1.3")):
-            sock.sendall(request("/fine"))
-            read_answer(sock)
-            half_close(sock)
-            time.sleep(0.1)
-            sock.close()
+            fetch(sock, "/fine")
+            leave(sock)
     return [
         T("clean-close", "close_notify", "client", (True, False), note="open all the while and served after the trouble", **CLEAN),
         T("server-closed-without-close-notify", "fin", "server", (False, False), fault=["server"], never=["client", "proxy", "network"], note="one handler fails in the middle of its answer; the server's other sessions and new connections are fine: the process lives", **EST),
@@ -288,28 +249,20 @@ def injected(lab):
         for version in ("1.3", "1.2"):
             state.clear()
             tls = lab.client(version=version)
-            tls.sendall(request("/small"))
-            read_answer(tls)
+            fetch(tls, "/small")
             time.sleep(0.2)
             state["armed"] = True
             tls.sendall(request("/medium"))
-            try:
-                tls.recv(100)
-            except OSError as error:
-                lab.say(error)
+            lab.wait(tls)
             time.sleep(0.2)
             tls.close()
         state.clear()
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         lab.net.bridge.hook = lost
         time.sleep(0.1)
-        tls.sendall(request("/small"))
-        read_answer(tls)
-        half_close(tls)
-        time.sleep(0.2)
-        tls.close()
+        fetch(tls, "/small")
+        leave(tls, 0.2)
     fault = dict(fault=["proxy"], never=["client", "server", "network"])
     return [
         T("injected-reset", "rst", "proxy", (False, False), by_also=["server"], note=f"TLS {v}: a box between the routers sees the second request and sends the client a RST in the server's name (TTL 113, the server's packets have 62; no timestamps; answered before a round trip could be over); the server's answer comes after it", **fault, **EST)

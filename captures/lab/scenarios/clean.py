@@ -2,7 +2,7 @@
 import subprocess
 import time
 
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
+from lab import SCRATCH, T, answer, fetch, half_close, request, reset, scenario
 
 CLEAN = dict(phase="established", fault="none")
 
@@ -39,16 +39,6 @@ def clean_close_near(lab):
     return [
         T(["server-truncated-record", "server-reset"], "rst", "server", (True, False), "established", "server", ending_also=["close_notify"], by_also=["client"], note="the client half-closes with close_notify after its request and goes on reading; the server, in the middle of a 20 kB answer, resets inside a record: data was lost, nothing clean about it"),
     ]
-
-
-def half_close(tls):
-    """Sends close_notify and goes on reading: what a half-close is in TLS 1.3. Python only has the duplex unwrap(), so it is asked without waiting."""
-    tls.setblocking(False)
-    try:
-        tls.unwrap()
-    except OSError:
-        pass
-    tls.setblocking(True)
 
 
 def bio_server(lab, sock, version, cut, claim=None):
@@ -99,8 +89,7 @@ def bare_client_fin(lab):
         time.sleep(0.3)
         tls = lab.client(version="1.2")
         for _ in range(2):
-            tls.sendall(request("/small"))
-            read_answer(tls)
+            fetch(tls, "/small")
         time.sleep(0.2)
         tls.close()
     note = "complete answer, then the client's bare FIN; nginx closes too"
@@ -206,8 +195,7 @@ def still_open(lab):
     tap = lab.tap()
     with tap:
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(1.0)
         tap.stop()
         tls.close()
@@ -225,8 +213,7 @@ def still_open_near(lab):
     tap = lab.tap()
     with tap:
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(0.3)
         lab.net.bridge.hook = lambda way, frame: []
         tls.sendall(request("/small"))
@@ -245,12 +232,10 @@ def capture_incomplete(lab):
     tap = lab.tap(path=first)
     with tap:
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(0.2)
         tap.stop()
-    tls.sendall(request("/medium"))
-    read_answer(tls)
+    fetch(tls, "/medium")
     tls.settimeout(5)
     tls.recv(100)  # nginx's close_notify and FIN, unseen
     time.sleep(0.3)

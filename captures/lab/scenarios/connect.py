@@ -1,7 +1,7 @@
 """Connections that never came up."""
 import time
 
-from lab import T, answer, read_answer, request, reset, scenario
+from lab import T, fetch, read_answer, request, reset, scenario
 
 NEVER = dict(phase="connecting")
 CLEAN = dict(phase="established", fault="none")
@@ -84,8 +84,7 @@ def firewall_near(lab):
     try:
         with lab.tap():
             tls = lab.client(version="1.3")
-            tls.sendall(request("/small", more="Cookie: " + "c" * 5000 + "\r\n"))
-            read_answer(tls)
+            fetch(tls, "/small", more="Cookie: " + "c" * 5000 + "\r\n")
             tls.setblocking(False)
             try:
                 tls.unwrap()
@@ -116,8 +115,7 @@ def unreachable_near(lab):
     lab.nginx()
     with lab.tap():
         tls = lab.client(version="1.2")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         net.ip("r1", "route", "replace", "unreachable", "10.30.0.0/24")
         tls.sendall(request("/small"))
         time.sleep(0.5)

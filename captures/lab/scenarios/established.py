@@ -1,12 +1,11 @@
 """Sessions that were up and ended badly."""
 import socket
 import ssl
-import struct
 import time
 
 import net
-from lab import ALL, SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import bio_server, half_close
+from lab import T, answer, fetch, leave, read_answer, request, reset, scenario
+from scenarios.clean import bio_server
 from scenarios.handshake import polite
 
 CLEAN = dict(phase="established", fault="none")
@@ -259,16 +258,13 @@ def black_hole_near(lab):
     lab.nginx()
     with lab.tap():
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         lab.net.bridge.hook = lambda way, frame: []
         tls.sendall(request("/small"))
         time.sleep(3.2)
         lab.net.bridge.hook = None
         read_answer(tls)
-        half_close(tls)
-        time.sleep(0.2)
-        tls.close()
+        leave(tls, 0.2)
     return [T("clean-close", "close_notify", "client", (True, False), note="the path is dead for 3.2 s, then a retransmission gets through, and the session goes on to a good end", **CLEAN)]
 
 
@@ -291,8 +287,7 @@ def fatal_alert_near(lab):
     lab.serve(handler)
     with lab.tap():
         tls = lab.client(version="1.2")
-        tls.sendall(request("/"))
-        read_answer(tls)
+        fetch(tls, "/")
         time.sleep(0.2)
         tls.close()
     return [T("client-closed-without-close-notify", "fin", "client", (False, False), note="the client's bare FIN after a complete answer comes first; the OpenSSL 3 server's fatal decode_error (50) and the client kernel's RST only answer it", **CLEAN)]
@@ -320,8 +315,7 @@ def corruption(lab):
     lab.nginx()
     with lab.tap():
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         flip(lab, "down", 1, True)
         tls.sendall(request("/small"))
         try:
@@ -338,15 +332,11 @@ def corruption_near(lab):
     lab.nginx()
     with lab.tap():
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         flip(lab, "down", 1, False)
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         lab.net.bridge.hook = None
-        half_close(tls)
-        time.sleep(0.2)
-        tls.close()
+        leave(tls, 0.2)
     return [T("clean-close", "close_notify", "client", (True, False), note="a bit flips on the way and the TCP checksum shows it: the kernel drops the segment, the retransmission is whole, nothing happens to TLS", **CLEAN)]
 
 

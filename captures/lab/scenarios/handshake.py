@@ -1,9 +1,8 @@
 """Handshakes that fail."""
-import socket
 import ssl
 import time
 
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
+from lab import SCRATCH, T, answer, reset, scenario
 
 CLEAN = dict(phase="established", fault="none")
 NODE_GET = "require('https').get(process.argv[2],{agent:false},r=>r.resume()).on('error',e=>console.log(e.code))"

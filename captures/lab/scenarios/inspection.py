@@ -3,6 +3,7 @@ import time
 
 import net
 from lab import SCRATCH, T, scenario
+from pki import STRANGERS
 
 CLEAN = dict(phase="established", fault="none")
 REJECTED = dict(fault=["proxy", "client", "undetermined"], never=["server", "network"])
@@ -113,4 +114,50 @@ def split_accepted(lab):
         T("clean-close", "close_notify", "client", (True, True), by_also=["server", "proxy"], note="the client has the office's root and is served through sslsplit, TLS 1.3", **CLEAN),
         T("clean-close", "close_notify", "client", (True, True), by_also=["server", "proxy"], note="the same with TLS 1.2", **CLEAN),
         T(["server-closed-in-handshake", "backend-down-behind-proxy", "server-reset-in-handshake"], "fin", "proxy", (False, False), "client_hello", ["undetermined", "server", "proxy"], ["client", "network"], by_also=["server"], ending_also=["rst"], note="the server behind it is down: sslsplit, which had accepted in its name, closes after the ClientHello without a byte"),
+    ]
+
+
+def strangers(lab, certificates, port=443):
+    """A server at an address of its own for each of the domains, with that certificate."""
+    place = zip(("10.30.0.11", "10.30.0.12", "10.30.0.13"), certificates)
+    return "".join(f"server {{ listen {address}:{port} ssl; ssl_certificate {lab.pki}/{name}.crt; ssl_certificate_key {lab.pki}/{name}.key; }} " for address, name in place)
+
+
+def visit(lab, *args, port=443):
+    """One request to each of them."""
+    for address, domain in zip(("10.30.0.11", "10.30.0.12", "10.30.0.13"), STRANGERS.values()):
+        lab.curl(f"https://www.{domain}:{port}/small", "--resolve", f"www.{domain}:{port}:{address}", "--tls-max", "1.2", *args)
+        time.sleep(0.2)
+
+
+@scenario("tls-interception", also="one-key", needs=["sslsplit", "nginx"])
+def one_key(lab):
+    lab.nginx(servers=strangers(lab, STRANGERS))
+    sslsplit(lab)
+    with lab.tap():
+        visit(lab)
+        visit(lab, "--cacert", f"{lab.pki}/officeca.crt")
+    return [
+        T("tls-interception", "fatal_alert", "client", (False, False), "handshake", note=f"sslsplit makes up a certificate for www.{domain}, signed by a root that curl does not have, with the key that it uses for all: the same for {len(STRANGERS)} domains that have nothing to do with each other", **REJECTED)
+        for domain in STRANGERS.values()
+    ] + [
+        T("clean-close", "close_notify", "client", (True, True), by_also=["server", "proxy"], tested="clean-close", note=f"www.{domain}, from a client that knows that root: served through the box", **CLEAN)
+        for domain in STRANGERS.values()
+    ]
+
+
+@scenario("tls-interception", also="one-key", near=True, needs=["nginx"])
+def own_ca(lab):
+    own = [f"own-{name}" for name in STRANGERS]
+    lab.nginx(servers=strangers(lab, own) + strangers(lab, ["all"] * 3, 8443))
+    with lab.tap():
+        visit(lab)
+        visit(lab, port=8443)
+    untrusted = dict(fault=["server", "client", "undetermined"], never=["proxy", "network"])
+    return [
+        T("certificate-untrusted", "fatal_alert", "client", (False, False), "handshake", note=f"www.{domain} itself, with a certificate of a CA that curl does not know; so are those of the other two, each with a key of its own: a company's CA", **untrusted)
+        for domain in STRANGERS.values()
+    ] + [
+        T("certificate-untrusted", "fatal_alert", "client", (False, False), "handshake", note=f"www.{domain} on another port: one certificate for all three domains, and so one key", **untrusted)
+        for domain in STRANGERS.values()
     ]

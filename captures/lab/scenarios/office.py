@@ -1,11 +1,9 @@
 """captures/office.pcapng: what a newcomer's first capture may look like, many sessions in one tcpdump run."""
 import subprocess
-import threading
 import time
 
-import net
-from lab import ALL, SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import bio_server, half_close
+from lab import SCRATCH, T, answer, fetch, reset, scenario
+from scenarios.clean import bio_server
 from scenarios.proxies import squid
 from scenarios.timers import NODE_SERVER
 
@@ -47,15 +45,13 @@ def office(lab):
         lab.curl("https://www.example.com/medium")  # 0
         time.sleep(0.3)
         idle = lab.client("shop.example.com", address="10.30.0.11", version="1.3")  # 1, ends at 6 s
-        idle.sendall(request("/", "shop.example.com"))
-        read_answer(idle)
+        fetch(idle, "/", "shop.example.com")
         time.sleep(0.2)
         start(*curl, "-m", "5", "https://mail.example.com:465/")  # 2, ends at 5 s
         time.sleep(0.4)
         tls = lab.client("api.example.com")  # 3
         for _ in range(3):
-            tls.sendall(request("/small"))
-            read_answer(tls)
+            fetch(tls, "/small")
             time.sleep(0.1)
         tls.close()
         lab.java("url", "https://www.example.com/small")  # 4
@@ -89,10 +85,7 @@ def office(lab):
         lab.goget("https://api.example.com/small")  # 17
         time.sleep(0.1)
         lab.curl("https://www.example.com/small", "--ignore-content-length", "-H", "Connection: close")  # 18
-        try:
-            idle.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(idle)
         for child in later:
             child.wait(10)
         time.sleep(0.3)

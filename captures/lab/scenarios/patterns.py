@@ -1,49 +1,21 @@
 """What only several sessions show together, and what only looks like it."""
 import itertools
 import socket
-import threading
 import time
 
 import net
-from lab import T, answer, read_answer, request, scenario
+from lab import T, answer, fetch, leave, request, scenario, staggered
 from scenarios.boxes import long_hello
-from scenarios.clean import half_close
-from scenarios.timers import CLEAN, EST, forget
+from scenarios.timers import CLEAN, EST, ask_again, forget
 
 HANDSHAKE = dict(phase="client_hello")
-
-
-def ask(lab, tls, path="/small"):
-    """One request; what comes of it is noted."""
-    try:
-        tls.sendall(request(path))
-        read_answer(tls)
-    except (OSError, IndexError) as error:
-        lab.say(error)
-
-
-def polite(tls):
-    """Ends a session as it should be."""
-    half_close(tls)
-    time.sleep(0.1)
-    tls.close()
 
 
 @scenario("middlebox-idle-timeout", also="three-times", ext="pcapng", needs=["nginx"], patterns=[("lost-after-silence", (0, 1, 2), ["proxy"])])
 def three_times(lab):
     lab.nginx()
     forget(lab, "r2")
-    socks = []
-    with lab.tap(tail=1.0):
-        for version in ("1.3", "1.2", "1.3"):
-            tls = lab.client(version=version)
-            ask(lab, tls)
-            time.sleep(5.0)
-            ask(lab, tls)
-            socks.append(tls)
-            time.sleep(0.2)
-    for sock in socks:
-        sock.close()
+    ask_again(lab)
     return [
         T("middlebox-idle-timeout", "rst", "proxy", (False, False), fault=["proxy"], never=["client", "server", "network"], by_also=["nobody", "server", "client"], note=f"a firewall on the router next to the server forgets idle connections after 3 s; its RST comes over one hop fewer than the server's packets, which alone says nothing. Session {n} of three with the same silence: that does", **EST)
         for n in (1, 2, 3)
@@ -57,7 +29,7 @@ def restarts(lab):
         for silence in (2.4, 3.4, 4.6):
             child = lab.nginx()
             tls = lab.client(version="1.3")
-            ask(lab, tls)
+            lab.ask(tls)
             time.sleep(silence - 1)
             # The host loses its power: nothing of its end gets out
             lab.net.nft("s", "table inet dead { chain o { type filter hook output priority 0;\n drop\n }\n}\n")
@@ -67,7 +39,7 @@ def restarts(lab):
             time.sleep(0.1)
             net.sh("ip", "netns", "exec", net.ns("s"), "nft", "flush", "ruleset")
             time.sleep(0.5)
-            ask(lab, tls)
+            lab.ask(tls)
             socks.append(tls)
             time.sleep(0.3)
     for sock in socks:
@@ -81,14 +53,12 @@ def restarts(lab):
 @scenario("middlebox-idle-timeout", also="silent-three-times", needs=["nginx"], patterns=[("lost-after-silence", (0, 1, 2), ["proxy"])])
 def silent_three_times(lab):
     lab.nginx()
-    lab.net.nft("r1", "table ip lab { chain f { type filter hook forward priority 0;\n ct state established accept\n tcp flags & (syn|ack) == syn accept\n meta l4proto tcp drop\n }\n}\n")
-    for key, value in (("tcp_timeout_established", 3), ("tcp_loose", 0)):
-        net.sh("ip", "netns", "exec", net.ns("r1"), "sysctl", "-qw", f"net.netfilter.nf_conntrack_{key}={value}")
+    forget(lab, "r1", "drop")
     socks = []
     with lab.tap(tail=0.2):
         for _ in range(3):
             tls = lab.client(version="1.3")
-            ask(lab, tls)
+            lab.ask(tls)
             time.sleep(5)
             tls.sendall(request("/small"))
             socks.append(tls)
@@ -108,21 +78,13 @@ def closed_three_times(lab):
 
     def one():
         tls = lab.client(version="1.3")
-        ask(lab, tls)
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.ask(tls)
+        lab.wait(tls)
         time.sleep(0.05)
         tls.close()
 
     with lab.tap():
-        threads = []
-        for _ in range(3):
-            threads.append(threading.Thread(target=one))
-            threads[-1].start()
-            time.sleep(0.5)
-        for thread in threads:
+        for thread in staggered(0.5, one, [()] * 3):
             thread.join()
     return [T(["server-idle-timeout", "clean-close"], "close_notify", "server", (False, True), tested="server-idle-timeout", note="nginx, keepalive_timeout 2 s: close_notify and FIN after the same silence each time", **CLEAN) for _ in range(3)]
 
@@ -143,11 +105,8 @@ def three_silences(lab):
     with lab.tap():
         for _ in range(3):
             tls = lab.client(version="1.3")
-            ask(lab, tls)
-            try:
-                tls.recv(100)
-            except OSError as error:
-                lab.say(error)
+            lab.ask(tls)
+            lab.wait(tls)
             tls.close()
             time.sleep(0.1)
     return [T("server-idle-timeout", "fin", "server", (False, False), note="a server that closes idle connections bare, each after another silence: no timer repeats", **CLEAN) for _ in range(3)]
@@ -169,10 +128,7 @@ def restarted(lab):
 
     got = []
     with lab.tap():
-        threads = [threading.Thread(target=stream) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-            time.sleep(0.2)
+        threads = staggered(0.2, stream, [()] * 3)
         time.sleep(0.4)
         lab.net.kill(child)
         for thread in threads:
@@ -183,8 +139,8 @@ def restarted(lab):
         lab.curl("https://api.example.com/")
         lab.goserve("-keys", lab.keys)
         tls = lab.client(version="1.3")
-        ask(lab, tls, "/")
-        polite(tls)
+        lab.ask(tls, "/")
+        leave(tls)
     died = dict(fault=["server"], never=["client", "proxy", "network"], phase="established")
     return [
         T(["server-process-died", "server-closed-without-close-notify", "server-reset"], "fin", "server", (False, False), ending_also=["rst"], tested="server-process-died", note=f"download {n} of three: the Go server is killed, its kernel sends bare FINs", **died)
@@ -202,7 +158,7 @@ def stopped(lab):
         socks = []
         for _ in range(3):
             tls = lab.client(version="1.3")
-            ask(lab, tls)
+            lab.ask(tls)
             socks.append(tls)
             time.sleep(0.1)
         net.sh("ip", "netns", "exec", net.ns("s"), "nginx", "-c", f"{lab.net.scratch}/nginx.conf", "-s", "quit")
@@ -215,21 +171,26 @@ def stopped(lab):
     ]
 
 
+def both_sizes(lab, times):
+    """A ClientHello of one segment and one of two, by turns."""
+    for _ in range(times):
+        lab.curl("https://api.example.com/small", "--tlsv1.3")
+        sock = lab.connect(timeout=8)
+        try:
+            long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
+        except OSError as error:
+            lab.say(error)
+        sock.close()
+        time.sleep(0.1)
+
+
 @scenario("large-client-hello-dropped", also="reset", ext="pcapng", needs=["nginx"], patterns=[("large-hellos", (1, 3, 5), ["undetermined", "proxy"])])
 def large_reset(lab):
     lab.nginx()
     # A filter that reads a hello in one packet only, and resets what else comes where it expects one
     lab.net.forward("r2", "iifname m0 tcp dport 443 meta length > 60 @th,256,8 != { 0x14, 0x15, 0x16, 0x17 } reject with tcp reset")
     with lab.tap(tail=0.5):
-        for _ in range(3):
-            lab.curl("https://api.example.com/small", "--tlsv1.3")
-            sock = lab.connect(timeout=8)
-            try:
-                long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
-            except OSError as error:
-                lab.say(error)
-            sock.close()
-            time.sleep(0.1)
+        both_sizes(lab, 3)
     return [
         truth
         for _ in range(3)
@@ -245,15 +206,7 @@ def all_reset(lab):
     lab.nginx()
     lab.net.forward("r2", "iifname m0 tcp dport 443 meta length > 60 @th,256,8 == 0x16 reject with tcp reset")
     with lab.tap(tail=0.5):
-        for _ in range(2):
-            lab.curl("https://api.example.com/small", "--tlsv1.3")
-            sock = lab.connect(timeout=8)
-            try:
-                long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
-            except OSError as error:
-                lab.say(error)
-            sock.close()
-            time.sleep(0.1)
+        both_sizes(lab, 2)
     return [
         T(["injected-reset", "server-reset-in-handshake"], "rst", "proxy", (False, False), "client_hello", ["proxy", "undetermined"], ["client", "server", "network"], by_also=["server", "nobody"], note=f"a filter resets every ClientHello: this one of {size}; its size is not what matters")
         for _ in range(2)
@@ -273,10 +226,7 @@ def picky(lab, refuses):
         tls = lab.context().wrap_socket(sock, server_side=True)
         tls.recv(4096)
         tls.sendall(answer(b"fine\n"))
-        try:
-            tls.recv(100)
-        except OSError:
-            pass
+        lab.wait(tls)
         tls.close()
 
     return handler
@@ -293,8 +243,8 @@ def one_version(lab):
             except OSError as error:
                 lab.say(error)
                 continue
-            ask(lab, tls)
-            polite(tls)
+            lab.ask(tls)
+            leave(tls)
             time.sleep(0.05)
     return [
         truth
@@ -317,8 +267,8 @@ def one_address(lab):
             except OSError as error:
                 lab.say(error)
                 continue
-            ask(lab, tls)
-            polite(tls)
+            lab.ask(tls)
+            leave(tls)
             time.sleep(0.05)
     return [
         truth
@@ -341,8 +291,8 @@ def two_machines(lab, refuses):
         except OSError as error:
             lab.say(error)
             continue
-        ask(lab, tls)
-        polite(tls)
+        lab.ask(tls)
+        leave(tls)
         time.sleep(0.05)
 
 
@@ -381,8 +331,7 @@ def reload(lab):
         got.append(tls)
         try:
             while True:
-                tls.sendall(request("/small"))
-                read_answer(tls)
+                fetch(tls, "/small")
                 time.sleep(0.03)
         except (OSError, IndexError) as error:
             lab.say(error)
@@ -392,10 +341,7 @@ def reload(lab):
     for address in addresses:
         lab.serve(handler, address=address)
     with lab.tap(tail=0.5):
-        threads = [threading.Thread(target=stream, args=(address,)) for address in addresses]
-        for thread in threads:
-            thread.start()
-            time.sleep(0.2)
+        threads = staggered(0.2, stream, [(address,) for address in addresses])
         time.sleep(0.6)
         lab.net.nft("r1", "table ip lab { chain f { type filter hook forward priority 0;\n tcp flags & (syn|rst) == 0 reject with tcp reset\n }\n}\n")
         for thread in threads:

@@ -1,12 +1,9 @@
 """Before TLS: CONNECT, STARTTLS; and boxes that speak TLS or carry it."""
-import os
-import socket
 import time
 
 import net
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.established import relay
-from scenarios.handshake import polite, slowly_closed
+from lab import SCRATCH, T, scenario
+from scenarios.handshake import slowly_closed
 
 CLEAN = dict(phase="established", fault="none")
 PROXY = ("-x", "http://proxy.example.com:3128")

@@ -4,8 +4,8 @@ import subprocess
 import time
 
 import net
-from lab import ALL, SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import bio_server, half_close
+from lab import ALL, SCRATCH, T, answer, fetch, half_close, leave, request, reset, scenario
+from scenarios.clean import bio_server
 from scenarios.proxies import PROXY, squid
 
 EST = dict(phase="established")
@@ -24,15 +24,6 @@ def paced(lab, version, total):
             time.sleep(0.04)
 
     lab.serve(handler)
-
-
-def drain(lab, tls):
-    """Reads to the end, whatever it is."""
-    try:
-        while tls.recv(65536):
-            pass
-    except OSError as error:
-        lab.say(error)
 
 
 @scenario("keepalive-race", also="upload", near=True, ext="pcapng")
@@ -55,7 +46,7 @@ def early_answer(lab):
                 time.sleep(0.015)
         except OSError as error:
             lab.say(error)
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T(["clean-close", "server-reset"], "close_notify", "server", (False, True), "established", ["none", "server", "undetermined"], ["client", "proxy", "network"], ending_also=["rst"], note="the server answers an upload early, says close_notify and closes while the rest is still coming: RSTs, but no idle connection and no race")]
 
@@ -120,9 +111,7 @@ def one_way_sender(lab):
             tls.sendall(f"<14>1 2026-11-21T10:00:0{n}Z host app - - - line {n}\n".encode())
             time.sleep(0.3)
         time.sleep(4.7)
-        half_close(tls)
-        time.sleep(0.1)
-        tls.close()
+        leave(tls)
     return [T("clean-close", "close_notify", "client", (True, False), note="a sender of log lines that uses port 443 to get through firewalls: never an answer, and a polite close 5 s after the last line", **CLEAN)]
 
 
@@ -130,7 +119,7 @@ def one_way_sender(lab):
 def interrupted_upload(lab):
     def handler(sock):
         tls = lab.context(version="1.2").wrap_socket(sock, server_side=True)
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
 
     lab.serve(handler)
@@ -250,12 +239,11 @@ def reset_mid_stream(lab):
 
     lab.serve(handler)
     tls = lab.client(version="1.3")
-    tls.sendall(request("/first"))
-    read_answer(tls)
+    fetch(tls, "/first")
     time.sleep(0.1)
     with lab.tap():
         tls.sendall(request("/report"))
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     if os.path.exists(lab.keys):
         os.remove(lab.keys)

@@ -4,8 +4,7 @@ import threading
 import time
 
 import net
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import half_close
+from lab import T, answer, fetch, leave, read_answer, request, reset, scenario, staggered
 
 EST = dict(phase="established")
 CLEAN = dict(phase="established", fault="none")
@@ -28,17 +27,13 @@ def race(lab, port, version):
         return None
 
     tls = lab.client(version=version, port=port)
-    tls.sendall(request("/small"))
-    read_answer(tls)
+    fetch(tls, "/small")
     time.sleep(0.3)
     armed.append(True)
     lab.net.bridge.hook = hook
     crossing.wait(20)
     tls.sendall(request("/small"))
-    try:
-        tls.recv(100)
-    except OSError as error:
-        lab.say(error)
+    lab.wait(tls)
     time.sleep(0.5)
     lab.net.bridge.hook = None
     tls.close()
@@ -71,14 +66,10 @@ def keepalive_race_near(lab):
     lab.serve(handler)
     with lab.tap():
         tls = lab.client(version="1.3")
-        tls.sendall(request("/first"))
-        read_answer(tls)
+        fetch(tls, "/first")
         time.sleep(2)
         tls.sendall(request("/second"))
-        try:
-            tls.recv(4096)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
         time.sleep(0.2)
         tls.close()
     return [T("server-closed-without-close-notify", "fin", "server", (False, False), fault=["server"], never=["client", "proxy", "network"], note="after 2 s of silence the server gets the second request, reads it (its FIN acknowledges it) and closes without an answer: no race, it knew", **EST)]
@@ -91,22 +82,13 @@ def idle(lab):
 
     def one(port, version):
         tls = lab.client(version=version, port=port)
-        tls.sendall(request("/small"))
-        read_answer(tls)
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        fetch(tls, "/small")
+        lab.wait(tls)
         time.sleep(0.05)
         tls.close()
 
     with lab.tap():
-        threads = []
-        for args in ((443, "1.3"), (443, "1.2"), (8443, "1.3")):
-            threads.append(threading.Thread(target=one, args=args))
-            threads[-1].start()
-            time.sleep(0.4)
-        for thread in threads:
+        for thread in staggered(0.4, one, [(443, "1.3"), (443, "1.2"), (8443, "1.3")]):
             thread.join()
     return [
         T(["server-idle-timeout"], "fin", "server", (False, False), note="Node 20, TLS 1.3: 6.0 s after its answer (keepAliveTimeout 5 s and its buffer of 1 s) a bare FIN on the idle connection", **CLEAN),
@@ -128,49 +110,45 @@ def idle_near(lab):
     lab.serve(handler)
     with lab.tap():
         tls = lab.client(version="1.2")
-        tls.sendall(request("/first"))
-        read_answer(tls)
+        fetch(tls, "/first")
         time.sleep(0.5)
         tls.sendall(request("/second"))
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
         time.sleep(0.2)
         tls.close()
     return [T("server-closed-without-close-notify", "fin", "server", (False, False), fault=["server"], never=["client", "proxy", "network"], note="5.0 s of silence and a bare FIN, but a request was waiting for its answer: not an idle connection", **EST)]
 
 
-def forget(lab, router="r1"):
-    """A stateful firewall on the router that forgets established connections after 3 s and rejects what it does not know with RST."""
+def forget(lab, router="r1", treats="reject with tcp reset"):
+    """A stateful firewall on the router that forgets established connections after 3 s, and treats so what it does not know."""
     lab.net.nft(
         router,
-        "table ip lab { chain f { type filter hook forward priority 0;\n ct state established accept\n tcp flags & (syn|ack) == syn accept\n meta l4proto tcp reject with tcp reset\n }\n}\n",
+        f"table ip lab {{ chain f {{ type filter hook forward priority 0;\n ct state established accept\n tcp flags & (syn|ack) == syn accept\n meta l4proto tcp {treats}\n }}\n}}\n",
     )
     for key, value in (("tcp_timeout_established", 3), ("tcp_loose", 0)):
         net.sh("ip", "netns", "exec", net.ns(router), "sysctl", "-qw", f"net.netfilter.nf_conntrack_{key}={value}")
+
+
+def ask_again(lab):
+    """Three sessions, each with a request, silence and another request."""
+    socks = []
+    with lab.tap(tail=1.0):
+        for version in ("1.3", "1.2", "1.3"):
+            tls = lab.client(version=version)
+            lab.ask(tls)
+            time.sleep(5.0)
+            lab.ask(tls)
+            socks.append(tls)
+            time.sleep(0.2)
+    for sock in socks:
+        sock.close()
 
 
 @scenario("middlebox-idle-timeout", ext="pcapng", needs=["nginx"], patterns=[("lost-after-silence", (0, 1, 2), ["proxy"])])
 def box_idle(lab):
     lab.nginx()
     forget(lab)
-    with lab.tap(tail=1.0):
-        socks = []
-        for version in ("1.3", "1.2", "1.3"):
-            tls = lab.client(version=version)
-            tls.sendall(request("/small"))
-            read_answer(tls)
-            time.sleep(5.0)
-            tls.sendall(request("/small"))
-            try:
-                tls.recv(100)
-            except OSError as error:
-                lab.say(error)
-            socks.append(tls)
-            time.sleep(0.2)
-    for sock in socks:
-        sock.close()
+    ask_again(lab)
     return [
         T("middlebox-idle-timeout", "rst", "proxy", (False, False), fault=["proxy", "undetermined"], never=["client", "server", "network"], by_also=["nobody", "server"], note=f"a firewall on the first router forgets idle connections after 3 s; the request sent after 5 s meets its RST (reply-type, TTL 64, the server's packets have 62); session {n} of three with the same gap", **EST)
         for n in (1, 2, 3)
@@ -182,14 +160,10 @@ def box_idle_near(lab):
     lab.node(NODE_SERVER, "1000", where="s", background=True, ready=443)
     with lab.tap():
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(4)
         tls.sendall(request("/small"))
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
         time.sleep(0.3)
         tls.close()
     return [T(["server-idle-timeout", "keepalive-race"], "fin", "server", (False, False), note="silence, then a request that meets a reply-type RST; but the server's own FIN (Node's timer) is there before it, with the right TTL", **CLEAN)]
@@ -209,15 +183,11 @@ def gave_up(lab):
     with lab.tap():
         tls = lab.client(version="1.3")
         for path in ("/one", "/two"):
-            tls.sendall(request(path))
-            read_answer(tls)
+            fetch(tls, path)
             time.sleep(0.1)
         tls.sendall(request("/three"))
         tls.settimeout(5)
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
         tls.close()
     return [T(["client-gave-up-waiting", "server-unresponsive"], "fin", "client", (False, False), fault=["server"], never=["client", "proxy", "network"], by_also=["server"], ending_also=["stall"], note="two requests answered at once, the third acknowledged by the server's kernel and never answered; the client's read timeout of 5 s ends it", **EST)]
 
@@ -236,9 +206,7 @@ def gave_up_near(lab):
             tls.sendall(f"93 <14>1 2026-11-21T10:00:0{n}Z host app - - - line {n}\n".encode())
             time.sleep(0.3)
         time.sleep(5)
-        half_close(tls)
-        time.sleep(0.1)
-        tls.close()
+        leave(tls)
     return [T("clean-close", "close_notify", "client", (True, False), note="a syslog sender: four lines, never an answer, because syslog has none; 5 s later it closes politely", **CLEAN)]
 
 
@@ -287,7 +255,5 @@ def zero_window_near(lab):
         for _ in range(10):
             tls.sendall(b"u" * 4000)
         read_answer(tls)
-        half_close(tls)
-        time.sleep(0.1)
-        tls.close()
+        leave(tls)
     return [T("clean-close", "close_notify", "client", (True, False), note="the server's window is zero for 2.5 s, then it reads on, answers, and the client closes politely: slow, not stuck", **CLEAN)]

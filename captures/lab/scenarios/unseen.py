@@ -6,10 +6,8 @@ import subprocess
 import time
 
 import net
-from lab import T, answer, read_answer, request, reset, scenario
+from lab import T, answer, fetch, half_close, leave, request, reset, scenario
 from net import Tcp
-from scenarios.clean import half_close
-from scenarios.seldom import drain
 
 EST = dict(phase="established")
 CLEAN = dict(phase="established", fault="none")
@@ -148,8 +146,7 @@ def late_words(lab):
     lab.serve(handler)
     with lab.tap(tail=3.4):
         tls = lab.client(version="1.2")
-        tls.sendall(request())
-        read_answer(tls)
+        fetch(tls)
         time.sleep(0.2)
         tls.close()
     return [T("client-closed-without-close-notify", "fin", "client", (False, False), note="the client has its answer and closes; three seconds later the server says something more, and the client's kernel answers with RST: nothing was aborted", **CLEAN)]
@@ -161,17 +158,13 @@ def joined(lab):
     opened = []
     for version in ("1.2", "1.3"):
         tls = lab.client(version=version)
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         opened.append(tls)
     time.sleep(0.2)
     with lab.tap():
         for tls in opened:
-            tls.sendall(request("/small"))
-            read_answer(tls)
-            half_close(tls)
-            time.sleep(0.1)
-            tls.close()
+            fetch(tls, "/small")
+            leave(tls)
     os.remove(lab.keys)  # what they open began before the capture
     return [T("clean-close", "close_notify", "client", (None, None), unreadable=True, note=f"the capture begins before the last request of a session in TLS {version}; the client says close_notify and closes", **CLEAN) for version in ("1.2", "1.3")]
 
@@ -195,7 +188,7 @@ def ping(lab):
         time.sleep(0.5)
         tls.sendall(b"\xc0\0")
         tls.recv(100)
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T("server-idle-timeout", "fin", "server", (False, False), "established", ["none", "undetermined"], note="MQTT: a ping of two bytes and its answer, each as long as an alert; the server closes bare, 3 s later")]
 
@@ -218,7 +211,7 @@ def unanswered(lab):
     lab.serve(handler)
     with lab.tap():
         tls = lab.client(version="1.3")
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
         lab.curl("https://api.example.com/slow", "--http1.1")
     return [
@@ -257,7 +250,7 @@ def both_sides(lab):
     with lab.tap():
         tls = lab.client()
         tls.sendall(request("/feed"))
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T(["injected-reset"], "rst", "proxy", (False, False), "established", ["proxy", "undetermined"], ["client", "server", "network"], by_also=["server"], note="a box resets both sides at once; the client's kernel ignores the RST that came too early, the server's believes its own and answers what follows with genuine RSTs")]
 
@@ -301,7 +294,7 @@ def pause(lab):
     with lab.tap():
         tls = lab.client(version="1.3")
         tls.sendall(request())
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T("server-closed-without-close-notify", "fin", "server", (False, False), "established", ["none", "undetermined"], note="a short answer, complete, and 0.9 s later the server's bare FIN: too soon for most timers, and too late for the middle of an answer")]
 
@@ -323,9 +316,7 @@ def long_poll(lab, seconds):
         tls.recv(8192)
         time.sleep(seconds)
         tls.sendall(answer(b"here it is"))
-        half_close(tls)
-        time.sleep(0.1)
-        tls.close()
+        leave(tls)
 
     lab.serve(handler)
 
@@ -335,12 +326,11 @@ def probes(lab):
     long_poll(lab, 9)
     with lab.tap(tail=0.6):
         tls = lab.client(version="1.3")
-        tls.sendall(request())
-        read_answer(tls)
+        fetch(tls)
         probing(tls)
         time.sleep(0.2)
         lab.net.bridge.hook = lambda way, frame: [] if Tcp(frame).ok else None
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T(["path-black-hole", "middlebox-idle-timeout"], "stall", "client", (False, False), "established", ["undetermined", "network"], ["client", "server"], by_also=["nobody"], ending_also=["rst"], note="the path dies in a silence; the client's kernel sends two keep-alive probes, hears nothing and gives up with a RST: nobody reset a healthy connection")]
 
@@ -350,11 +340,10 @@ def probes_near(lab):
     long_poll(lab, 3.4)
     with lab.tap(tail=0.6):
         tls = lab.client(version="1.3")
-        tls.sendall(request())
-        read_answer(tls)
+        fetch(tls)
         probing(tls)
         tls.sendall(request("/poll"))
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T("clean-close", "close_notify", "server", (False, True), by_also=["client"], note="the same probes are answered, and then the request is", **CLEAN)]
 
@@ -387,6 +376,6 @@ def route_change(lab):
     with lab.tap():
         tls = lab.client(version="1.3")
         tls.sendall(request("/feed"))
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
     return [T("server-reset", "rst", "server", (False, False), "established", "server", note="the server's packets take a longer way from the middle on (TTL 3 lower); when it resets, its RST has the TTL of its newest packets, and not that of most")]

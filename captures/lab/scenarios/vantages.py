@@ -3,10 +3,8 @@ import socket
 import time
 
 import net
-from lab import ALL, SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import half_close
-from scenarios.handshake import polite
-from scenarios.timers import NODE_SERVER, forget
+from lab import ALL, SCRATCH, T, answer, fetch, request, scenario
+from scenarios.timers import NODE_SERVER
 
 EST = dict(phase="established")
 CLEAN = dict(phase="established", fault="none")
@@ -111,15 +109,11 @@ def injected_at_server(lab):
     with lab.tap(tail=0.8):
         lab.net.bridge.hook = inject
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(0.2)
         state["armed"] = True
         tls.sendall(request("/medium"))
-        try:
-            tls.recv(100)
-        except OSError as error:
-            lab.say(error)
+        lab.wait(tls)
         time.sleep(0.2)
         tls.close()
     return [T(["injected-reset", "client-reset"], "rst", "proxy", (False, False), fault=["undetermined", "proxy"], never=["client", "server"], by_also=["client", "nobody"], note="a box sent the client a forged RST, which is not in this capture; what arrives here are genuine RSTs of the client's kernel (reply-type, no FIN before) to the server's answer: the client is a victim, and from here that can only be guessed", **EST)]
@@ -146,8 +140,7 @@ def box_idle_silent(lab):
         net.sh("ip", "netns", "exec", net.ns("r1"), "sysctl", "-qw", f"net.netfilter.nf_conntrack_{key}={value}")
     with lab.tap(tail=0.2):
         tls = lab.client(version="1.3")
-        tls.sendall(request("/small"))
-        read_answer(tls)
+        fetch(tls, "/small")
         time.sleep(5)
         tls.sendall(request("/small"))
         time.sleep(9)

@@ -4,6 +4,7 @@
 
 mod bounded;
 mod hellos;
+mod keys;
 mod moments;
 mod patterns;
 mod races;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::base::{Endpoint, Time};
+use crate::base::{Endpoint, Side, Time};
 use crate::diagnose::beside::Beside;
 use crate::diagnose::company::hellos::Hellos;
+use crate::diagnose::company::keys::Keys;
 use crate::diagnose::company::moments::Moments;
 use crate::diagnose::company::patterns::Patterns;
 use crate::diagnose::company::races::{Party, Races};
@@ -85,6 +87,8 @@ enum Topic {
     Silence(Parties),
     /// Hellos at its server.
     Hellos(Endpoint),
+    /// The key in its server's certificate.
+    Key([u8; 32]),
 }
 
 /// A topic on which something was learned, and when sessions must have begun (for a race) or ended for it to concern them.
@@ -113,6 +117,7 @@ pub struct Company {
     servers: Servers,
     silences: Silences,
     hellos: Hellos,
+    keys: Keys,
     moments: Moments,
     patterns: Patterns,
     names: RandomState,
@@ -133,6 +138,7 @@ impl Company {
             servers: Servers::new(),
             silences: Silences::new(),
             hellos: Hellos::new(),
+            keys: Keys::new(),
             moments: Moments::default(),
             patterns: Patterns::default(),
             names: RandomState::default(),
@@ -158,6 +164,7 @@ impl Company {
         touched.extend(serves.then_some((Topic::Serves(session.ends.server), EVER.0, EVER.1)));
         self.learn_silence(session, &mut touched);
         self.learn_hello(session, name, &mut touched);
+        touched.extend(self.keys.learn(session).map(|key| (Topic::Key(key), EVER.0, EVER.1)));
         let beside = self.beside(session, name, alive);
         let verdict = judge(session, &beside);
         self.learn_moment(id, session, &verdict);
@@ -224,6 +231,7 @@ impl Company {
             served: self.servers.served(session),
             same_silence: self.silences.same(session),
             smaller_hellos: self.hellos.smaller(session),
+            shared_key: self.keys.shared(session),
         }
     }
 
@@ -282,6 +290,9 @@ impl Company {
         }
         if session.phase == Phase::ClientHello && session.tls.client_hello_segments > 1 {
             topics.push(Topic::Hellos(session.ends.server));
+        }
+        if verdict.cause != "tls-interception" && session.root_side() == Some(Side::Client) && session.side(Side::Client).app_records == 0 {
+            topics.extend(keys::key(session).map(Topic::Key));
         }
         topics
     }

@@ -43,6 +43,8 @@
 //!   arrive. Network loss shows up as a retransmission.
 //! - Certain: that bytes are missing, and how many. What they contained is not guessed.
 //! - The holes cap every confidence: `hole`, `one_direction`, `snaplen`, `mid_stream`, `kernel_drops` are listed with the verdict.
+//! - `disorder`: packets of one connection stand in the file in another order than their times (files joined by hand, several queues or
+//!   interfaces). Then nobody is accused, whatever the cause: what came first is not known. `reordercap IN OUT` sorts the file.
 //! - A FIN or RST that acknowledges bytes of the other side which the capture lacks to their end may only answer that side's own close.
 //! - Looks alike: `still-open` (nothing is missing, it only goes on), `record-corruption` (impossible bytes without a hole).
 //! - What decides: a new capture on the endpoint; sometimes the other half exists in a second file that was not given.
@@ -84,7 +86,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 fn unheard(session: &Session, side: Side) -> bool {
     let facts = session.side(side);
     let tail = |(at, _, why): &(At, u64, GapReason)| *why == GapReason::CaptureLoss && facts.last_data.is_none_or(|last| *at >= last);
-    session.close_notify[side] == CloseNotify::Unknown && facts.gaps.iter().any(tail)
+    matches!(session.close_notify[side], CloseNotify::Unknown | CloseNotify::NotApplicable) && facts.gaps.iter().any(tail)
 }
 
 /// The reading for a session whose capture hides what matters; `None` where it hides nothing.

@@ -105,16 +105,19 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if let Some(cut) = session.cut_response() {
         return cut_short(session, cut, root);
     }
+    // What it had acknowledged had come before, wherever it was captured.
+    let heard = session.side(Side::Client).fin.map(|fin| fin.knew).max(root.knew);
+    let had = heard.is_some_and(|knew| knew >= server.last_app_end);
     // What of the server's data its sender had not yet taken when it closed, and what still came afterwards.
     let (after, unread) = match &root.what {
         ActKind::Rst(rst) if rst.fits_sender() => {
             let recent = rst.after_peer.is_some_and(|span| span < RECENT) || rst.peer_unacked > 0;
-            let more = server.app_records > rst.peer_app_records;
-            let midway = server.cut_record.is_some() || more;
+            let more = if had { 0 } else { server.app_records.saturating_sub(rst.peer_app_records) };
+            let midway = server.cut_record.is_some() || more > 0;
             if !(midway || (recent && asked_for_more(session))) {
                 return None;
             }
-            (server.app_records.saturating_sub(rst.peer_app_records), rst.peer_unacked)
+            (more, rst.peer_unacked)
         }
         ActKind::Fin | ActKind::SealedAlert { .. } | ActKind::Alert(_) => {
             // It took leave politely and then reset, or its kernel answered with resets what came after its FIN.
@@ -128,8 +131,6 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
                 None if reset.fits_sender() => (reset.peer_app_records, reset.peer_unacked),
                 None => return None,
             };
-            // What the FIN acknowledged had come before it, wherever it was captured.
-            let had = fin.is_some_and(|fin| fin.knew >= server.last_app_end);
             let more = if had { 0 } else { server.app_records.saturating_sub(known) };
             // It read on for a while, with the server's data still coming when it reset.
             let coming =

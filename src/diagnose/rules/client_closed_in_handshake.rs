@@ -61,7 +61,7 @@
 use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
-use crate::session::{Ending, Phase, Session};
+use crate::session::{Ending, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -88,8 +88,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
-    let handshake = matches!(session.phase, Phase::ClientHello | Phase::Handshake);
-    let root = session.root().filter(|root| handshake && root.side == Some(Side::Client))?;
+    let root = session.root().filter(|root| common::shaking_hands(session) && root.side == Some(Side::Client))?;
     if !matches!(session.ending, Ending::Fin | Ending::CloseNotify) {
         return None;
     }

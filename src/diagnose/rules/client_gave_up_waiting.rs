@@ -94,8 +94,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     }
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     let asked = client.at_close.last?;
-    // What the client acknowledged and the capture lacks may have been the answer.
-    if server.gaps.iter().any(|(at, _, why)| *why == GapReason::CaptureLoss && *at >= asked) {
+    // What the client acknowledged and the capture lacks may have been the answer; what the server acknowledged, a later request.
+    if [server, client].iter().any(|side| side.gaps.iter().any(|(at, _, why)| *why == GapReason::CaptureLoss && *at >= asked)) {
         return None;
     }
     let waited = root.at.time.since(asked.time);
@@ -107,28 +107,45 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if !round || !(rhythm || http) || client.unanswered.is_some_and(|lost| lost.since < root.at) {
         return None;
     }
-    Some(
-        Reading::new(
-            Fault::Server,
-            if rhythm { Confidence::Likely } else { Confidence::Possible },
-            Impact::SessionFailed,
-            format!(
-                "the client gave up after {} without an answer to its last request, which the server's host had acknowledged",
-                tell::span(waited)
-            ),
-        )
-        .cite(tell::saw(asked, Side::Client, "the request that was never answered"))
-        .cite(tell::inferred(root.at, Side::Client, format!("{} later, a round number: a timer", tell::span(waited))))
-        .rule_out(Fault::Network, "the request was acknowledged")
-        .or(
-            Fault::Client,
+    // Where the handshake went unseen, the tickets behind it look like answers.
+    let joined = common::joined_later(session);
+    let fault = if joined { Fault::Undetermined } else { Fault::Server };
+    let mut reading = Reading::new(
+        fault,
+        if rhythm { Confidence::Likely } else { Confidence::Possible },
+        Impact::SessionFailed,
+        format!(
+            "the client gave up after {} without an answer to its last request, which the server's host had acknowledged",
+            tell::span(waited)
+        ),
+    )
+    .cite(tell::saw(asked, Side::Client, "the request that was never answered"))
+    .cite(tell::inferred(root.at, Side::Client, format!("{} later, a round number: a timer", tell::span(waited))))
+    .rule_out(Fault::Network, "the request was acknowledged");
+    if joined {
+        let (waits, tells) = ("it did not answer in time", "it says what nobody answers, a log or a measurement, and was done");
+        reading = reading.or(Fault::Server, "client-gave-up-waiting", waits, "the server's log at that time").or(
+            Fault::None,
             "client-gave-up-waiting",
-            "its timeout is shorter than the answer may take",
-            "how long the server worked on that request, by its log",
-        )
-        .or(Fault::Proxy, "client-gave-up-waiting", "a load balancer at the server's address whose backend hangs", "its log")
-        .advise(format!("Look into the log of {} for the request at {}: how long did it take?", session.ends.server, tell::clock(asked)))
-        .advise("If it may take that long, raise the client's read timeout; otherwise find what the server waited for."),
+            tells,
+            "a capture from the connection's beginning",
+        );
+    }
+    Some(
+        reading
+            .or(
+                Fault::Client,
+                "client-gave-up-waiting",
+                "its timeout is shorter than the answer may take",
+                "how long the server worked on that request, by its log",
+            )
+            .or(Fault::Proxy, "client-gave-up-waiting", "a load balancer at the server's address whose backend hangs", "its log")
+            .advise(format!(
+                "Look into the log of {} for the request at {}: how long did it take?",
+                session.ends.server,
+                tell::clock(asked)
+            ))
+            .advise("If it may take that long, raise the client's read timeout; otherwise find what the server waited for."),
     )
 }
 

@@ -30,6 +30,7 @@
 //! - A redirect, `Location` header or link built with `http` and the TLS port by an application behind a TLS-ending proxy.
 //! - A reverse proxy that forwards plain HTTP to a backend's TLS port: nginx `proxy_pass http://backend:8443`, HAProxy `server` line
 //!   without `ssl`.
+//! - A scanner, or a client of the nineties, that offers SSL 2.0 and nothing newer (RFC 6176 forbids it): that hello is none of TLS.
 //! - A health check or monitor in plain HTTP against a TLS port (HAProxy `option httpchk` without `check-ssl`; Kubernetes `httpGet` without
 //!   `scheme: HTTPS`).
 //! - PROXY protocol sent to a listener that does not expect it (the first bytes are then `PROXY TCP4`).
@@ -68,6 +69,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
+use crate::prelude::{PlainProtocol, describe_plain};
 use crate::session::{Phase, Session};
 
 /// The cause.
@@ -106,6 +108,10 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
             .cite(tell::saw(at, Side::Client, what))
             .rule_out(Fault::Network, "both sides spoke and were heard")
             .or(Fault::Server, "client-not-tls", "plain text was meant to be spoken on this port", "the server's listener")
-            .advise("Use https:// (or the protocol's TLS form) for this port, or the plain port for plain text."),
+            .advise(if describe_plain(plain) == Some(PlainProtocol::Ssl2) {
+                "SSL 2.0 must not be used (RFC 6176), and hardly a server still answers it: update the client, unless it is a scanner."
+            } else {
+                "Use https:// (or the protocol's TLS form) for this port, or the plain port for plain text."
+            }),
     )
 }

@@ -60,7 +60,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::Session;
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -86,8 +86,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, _: &Context) -> Option<Reading> {
-    let handshake = matches!(session.phase, Phase::ClientHello | Phase::Handshake);
-    let rst = session.root_rst(Side::Client).filter(|_| handshake)?;
+    let rst = session.root_rst(Side::Client).filter(|_| common::shaking_hands(session))?;
     let root = session.root()?;
     if rst.fits_sender() {
         return Some(common::client_left(session, root, "reset the connection"));

@@ -6,8 +6,8 @@ use crate::decode::IcmpKind;
 use crate::diagnose::rule::Reading;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Citation, Confidence, Fault, Impact};
-use crate::prelude::{Refusal, State, Story, describe_plain, first_line};
-use crate::session::{Act, ActKind, Ending, Phase, Rst, RstKind, Session};
+use crate::prelude::{PlainProtocol, Refusal, State, Story, describe_plain, first_line};
+use crate::session::{Act, ActKind, Cap, Ending, Phase, Rst, RstKind, Session};
 use crate::tls::{Alert, AlertDescription, Chain, NameMatch, Validity, Version, name_matches};
 
 /// The RST that refused the connection.
@@ -93,14 +93,21 @@ pub fn offered_versions(session: &Session) -> String {
     versions.iter().map(Version::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The connection was joined later, and its ClientHello went unseen: nobody knows how far it had come.
+pub fn joined_later(session: &Session) -> bool {
+    session.capped(Cap::MidStream) && session.tls.client_hello_at.is_none()
+}
+
+/// The handshake had begun and was not finished.
+pub fn shaking_hands(session: &Session) -> bool {
+    matches!(session.phase, Phase::ClientHello | Phase::Handshake) && !joined_later(session)
+}
+
 /// The handshake had begun or was about to: TCP was up and nothing but hellos had been said.
 pub fn in_handshake(session: &Session) -> bool {
     let quiet = session.side(Side::Client).bytes == 0 && session.side(Side::Server).bytes == 0;
-    match session.phase {
-        Phase::ClientHello | Phase::Handshake => true,
-        Phase::Connecting => quiet && session.opening.established.is_some(),
-        Phase::Tunneling | Phase::Established => false,
-    }
+    let up = session.phase == Phase::Connecting && session.opening.established.is_some() && !joined_later(session);
+    shaking_hands(session) || (up && quiet)
 }
 
 /// A pause in the middle of a record that no sender makes: the rest was not coming.
@@ -382,6 +389,8 @@ pub fn server_objection(session: &Session) -> Option<ServerObjection> {
         return (named || after).then(|| ServerObjection { alert: Some(alert), at, what: tell::alert(alert) });
     }
     let (sent, _) = session.tls.client_certificate?;
+    // Where the ServerHello went unseen, nothing that followed can be told by its length.
+    session.tls.server_hello_at?;
     if session.side(Side::Server).app_records > 0 || sent > root.at {
         return None;
     }
@@ -507,6 +516,7 @@ pub fn doubt(mut reading: Reading, session: &Session, rst: &Rst, misfits: &[Stri
 pub fn plain(bytes: &[u8]) -> String {
     let line = printable(&first_line(bytes), 80);
     match describe_plain(bytes) {
+        Some(PlainProtocol::Ssl2) => "SSL 2.0, and nothing newer".to_owned(),
         Some(protocol) => format!("{}: \"{line}\"", protocol.name()),
         None => format!("\"{line}\""),
     }
@@ -537,5 +547,11 @@ mod tests {
         assert_eq!(expired_issuer(&stray, 500), None, "one that is not above it does not matter");
         let circle = chain(vec![above("CN=Second", "CN=Second", 900)]);
         assert_eq!(expired_issuer(&circle, 500), None, "and a circle has an end");
+    }
+
+    #[test]
+    fn what_is_not_tls_is_named_and_quoted_where_it_can_be_read() {
+        assert_eq!(plain(b"GET / HTTP/1.1\r\nHost: x\r\n"), "HTTP: \"GET / HTTP/1.1\"");
+        assert_eq!(plain(b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10"), "SSL 2.0, and nothing newer");
     }
 }

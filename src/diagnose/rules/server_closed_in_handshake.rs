@@ -105,7 +105,9 @@ pub static RULE: Rule = Rule {
 fn check(session: &Session, _: &Context) -> Option<Reading> {
     let root = session.root().filter(|root| common::in_handshake(session) && root.side == Some(Side::Server))?;
     let polite = session.ending == Ending::CloseNotify;
-    if !polite && session.ending != Ending::Fin {
+    // What it said before its FIN and nobody got may have been its alert.
+    let unheard = !session.side(Side::Server).gaps.is_empty();
+    if unheard || (!polite && session.ending != Ending::Fin) {
         return None;
     }
     let waited = common::since_hello(session, root.at);

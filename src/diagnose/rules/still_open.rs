@@ -35,6 +35,8 @@
 //! # How sure
 //!
 //! - Certain as far as the capture goes: nothing closed, nothing was left unanswered for long enough.
+//! - Only possible where something was never acknowledged and, for 8 s, not sent again: no sender waits so long, so that the capture missed
+//!   what came next.
 //! - Just before the end of the file a retransmission may already run; with fewer than three of them no stall is called.
 //! - Looks alike: `capture-incomplete` (the end happened but was not recorded), `path-black-hole` (a stall seen for long enough).
 //! - A keep-alive that was answered proves that the peer was alive at that moment.
@@ -45,10 +47,11 @@
 //! - RFC 9293 sections 3.8.1 and 3.8.4; RFC 6298.
 //! - `tcpdump(1)`, `dumpcap(1)`, `capinfos(1)`.
 
+use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Cap, Ending, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -66,18 +69,28 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         return None;
     }
     let idle = session.capture_end.since(session.last.time);
-    Some(
-        Reading::new(
-            Fault::None,
-            Confidence::Certain,
-            Impact::Unknown,
-            if idle.nanos() > 0 {
-                format!("still open when the capture ended, {} after its last packet", tell::span(idle))
-            } else {
-                "still open when the capture ended with its last packet".to_owned()
-            },
+    let unacked = Side::BOTH.iter().map(|side| session.side(*side).unacked).sum::<u64>();
+    // Its sender would have sent it again: what came next went by unseen.
+    let missed = unacked > 0 && idle >= RESENT && !session.capped(Cap::OneDirection);
+    let summary = if missed {
+        format!(
+            "its end is not in this capture: of {} never acknowledged nothing was sent again in {}",
+            tell::bytes(unacked),
+            tell::span(idle)
         )
-        .cite(tell::saw(session.last, session.last_from(), "the last packet of the session in this capture"))
-        .advise("If it failed later, capture for longer."),
+    } else if idle.nanos() > 0 {
+        format!("still open when the capture ended, {} after its last packet", tell::span(idle))
+    } else {
+        "still open when the capture ended with its last packet".to_owned()
+    };
+    let confidence = if missed { Confidence::Possible } else { Confidence::Certain };
+    Some(
+        Reading::new(Fault::None, confidence, Impact::Unknown, summary)
+            .cite(tell::saw(session.last, session.last_from(), "the last packet of the session in this capture"))
+            .advise("If it failed later, capture for longer."),
     )
 }
+
+/// No sender waits so long before it repeats what was not acknowledged (RFC 6298 section 5: a second or less, doubled each time; after three
+/// repetitions the session is stalled, not open).
+const RESENT: Span = Span::from_secs(8);

@@ -3,8 +3,9 @@
 //! # What it means
 //!
 //! The certificate that the client rejected was not made by the server's owner but by a box that opens TLS on the way: its issuer is a
-//! known inspection product, or one private issuer signs unrelated public domains in this capture. The "server" of this session *is* that
-//! box. Fault `proxy`: its CA is not trusted by this client, or the destination should not be inspected. Impact: the session failed.
+//! known inspection product, or one key stands in certificates for public domains that have nothing to do with each other. The "server" of
+//! this session *is* that box. Fault `proxy`: its CA is not trusted by this client, or the destination should not be inspected. Impact: the
+//! session failed.
 //!
 //! # How it looks in applications
 //!
@@ -52,9 +53,12 @@
 //!
 //! - Proof needs the certificate in clear (TLS 1.2) or keys. In TLS 1.3 without keys interception cannot be seen, and is only an
 //!   alternative.
-//! - A private CA alone is *no* sign: `git.corp.example` signed by the company's CA is normal. A product's issuer name is needed. A box
-//!   with a root of the company's own (sslsplit, Squid) is told as `certificate-untrusted`, with this reading beside it: look whether one
-//!   private issuer signs public domains that have nothing to do with each other.
+//! - A private CA alone is *no* sign, even where it signs several domains: a company's CA does, and so does a test's. A product's issuer
+//!   name is needed, or what only the making of certificates on the way shows: sslsplit, Squid and mitmproxy use one key for all of them. So
+//!   only possible, and told only where certificates that no public CA issued hold one key for three domains with different owners' names,
+//!   each at an address of its own, none of them the same certificate (a company that gives all its brands one key would look like that).
+//! - Behind a proxy that is asked with CONNECT all servers have the proxy's address: only a product's name tells. Below three domains, and
+//!   where a box uses a key for each, the cause is `certificate-untrusted`, with this reading beside it.
 //! - Supporting signs: a certificate only hours old, the same server fingerprint (JA3S) for unrelated servers, a TTL or round-trip time too
 //!   short for the address.
 //! - An interception that the client accepts is not reported as a cause; then read every "server" as "server or inspecting proxy".
@@ -65,7 +69,7 @@
 //! - Durumeric et al., "The Security Impact of HTTPS Interception", NDSS 2017.
 //! - RFC 8446 section 9.3 (invariants for middleboxes); RFC 5280. Mozilla: MITM detection; Node.js: `NODE_EXTRA_CA_CERTS`.
 
-use crate::base::{Side, printable};
+use crate::base::{GapReason, Side, printable};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -76,36 +80,62 @@ use crate::tls::inspection_product;
 pub static RULE: Rule = Rule {
     slug: "tls-interception",
     group: Group::Handshake,
-    summary: "the client rejected a certificate that an inspection product issued",
+    summary: "the client rejected a certificate that an inspecting box issued",
     usual_fault: "proxy",
     source: include_str!("tls_interception.rs"),
     yields_to: &["client-not-tls", "server-not-tls"],
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Reading> {
     let at = session.tls.certificate_at?;
     let chain = session.tls.certificates.as_deref()?;
     let leaf = chain.leaf.as_deref()?;
     // Up the chain as far as it hangs together: a stray certificate proves nothing.
     let parent = chain.others.first().filter(|other| other.subject == leaf.issuer);
-    let product = inspection_product(&leaf.issuer).or_else(|| inspection_product(&parent?.issuer))?;
+    let product = inspection_product(&leaf.issuer).or_else(|| inspection_product(&parent?.issuer));
+    let shared = context.beside.shared_key.as_ref();
+    let (confidence, summary) = match (product, shared) {
+        (Some(product), _) => (
+            Confidence::Likely,
+            format!("the connection is inspected by {product}, and the client does not trust the certificate it issued"),
+        ),
+        (None, Some(shared)) => (
+            Confidence::Possible,
+            format!(
+                "a box on the way shows certificates of its own making, and the client does not trust this one: its key answers for {} unrelated domains, each at an address of its own",
+                shared.others.len() + 1
+            ),
+        ),
+        (None, None) => return None,
+    };
     let root = session.root().filter(|root| root.side == Some(Side::Client) && root.at >= at)?;
     let left = session.phase != Phase::Established || session.side(Side::Client).app_records == 0;
-    if !left || !matches!(session.ending, Ending::FatalAlert | Ending::Fin | Ending::Rst) {
+    // What went unseen may have been what it asked for, and was given.
+    let unseen = Side::BOTH.iter().any(|side| session.side(*side).gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss));
+    if !left || unseen || !matches!(session.ending, Ending::FatalAlert | Ending::Fin | Ending::Rst) {
         return None;
     }
-    Some(
-        Reading::new(
-            Fault::Proxy,
-            Confidence::Likely,
-            Impact::SessionFailed,
-            format!("the connection is inspected by {product}, and the client does not trust the certificate it issued"),
-        )
-        .cite(tell::saw(at, Side::Server, format!("Certificate of {}, issued by {}", printable(&leaf.subject, 80), printable(&leaf.issuer, 80))))
-        .cite(tell::saw(root.at, Side::Client, "the client leaves right after it"))
-        .rule_out(Fault::Server, "what answered here is not the server")
-        .or(Fault::Client, "certificate-untrusted", "its trust store lacks the inspection product's root on purpose or by mistake", "who runs the client")
-        .advise("Install the inspection product's root in the client's own trust store (Java and Python keep stores of their own), or exempt this name from inspection."),
-    )
+    let certificate = format!("Certificate of {}, issued by {}", printable(&leaf.subject, 80), printable(&leaf.issuer, 80));
+    let mut reading = Reading::new(Fault::Proxy, confidence, Impact::SessionFailed, summary)
+        .cite(tell::saw(at, Side::Server, certificate))
+        .cite(tell::saw(root.at, Side::Client, "the client leaves right after it"));
+    let untrusted = "its trust store lacks the inspecting box's root on purpose or by mistake";
+    reading = reading.or(Fault::Client, "certificate-untrusted", untrusted, "who runs the client");
+    if product.is_some() {
+        reading = reading.rule_out(Fault::Server, "what answered here is not the server");
+    } else {
+        for (other, name) in shared.into_iter().flat_map(|shared| &shared.others).take(SHOWN) {
+            reading = reading.cite(other.saw(Side::Server, format!("the same key, in a certificate for {}", printable(name, 80))));
+        }
+        let one = "all these domains are one owner's, with a CA and one key of its own for them";
+        let decide_by = "the certificate's fingerprint, as seen from another network";
+        reading = reading.or(Fault::Server, "certificate-untrusted", one, decide_by);
+    }
+    Some(reading.advise(
+        "Install the inspecting box's root in the client's own trust store (Java and Python keep stores of their own), or exempt this name from inspection.",
+    ))
 }
+
+/// Certificates of other sessions that are cited.
+const SHOWN: usize = 4;

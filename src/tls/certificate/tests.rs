@@ -1,7 +1,7 @@
 //! Tests of certificates: chains as OpenSSL made them, chains with something wrong, and hostile DER.
 
 use super::*;
-use crate::tls::testdata::{BROTLI_CERTIFICATE, Random, SELF_SIGNED, TLS12_SERVER, hex};
+use crate::tls::testdata::{BROTLI_CERTIFICATE, OWN_POLICY, PUBLIC_POLICY, Random, SELF_SIGNED, TIMESTAMPED, TLS12_SERVER, hex};
 use crate::tls::{NameMatch, name_matches};
 
 /// The body of the Certificate message in the TLS 1.2 session: behind the ServerHello's record, record header and message header.
@@ -41,7 +41,7 @@ fn a_real_chain() {
     assert_eq!((leaf.not_before, leaf.not_after), (1_795_256_614, 1_803_032_614));
     assert_eq!(leaf.dns_names.iter().map(|n| &**n).collect::<Vec<_>>(), ["www.example.com", "*.example.net"]);
     assert_eq!(leaf.ip_addresses.iter().map(|a| a.to_string()).collect::<Vec<_>>(), ["192.0.2.7", "2001:db8::7"]);
-    assert_eq!(leaf.key, PublicKey { algorithm: "EC".into(), bits: Some(256) });
+    assert_eq!((&*leaf.key.algorithm, leaf.key.bits), ("EC", Some(256)));
     assert_eq!(leaf.signature_algorithm, "ecdsa-with-SHA256");
     let [intermediate] = &*chain.others else { panic!() };
     assert_eq!(&*intermediate.subject, &*leaf.issuer);
@@ -76,7 +76,7 @@ fn a_self_signed_certificate_without_alternative_names() {
     assert!(chain.in_order && chain.issuer_present && !chain.malformed);
     let leaf = chain.leaf.unwrap();
     assert!(leaf.self_signed);
-    assert_eq!(leaf.key, PublicKey { algorithm: "RSA".into(), bits: Some(2048) });
+    assert_eq!((&*leaf.key.algorithm, leaf.key.bits), ("RSA", Some(2048)));
     assert_eq!(leaf.signature_algorithm, "sha256WithRSAEncryption");
     assert_eq!(name_matches(&leaf, "old.example.com"), NameMatch::CommonNameOnly);
 }
@@ -202,5 +202,21 @@ fn a_compressed_certificate_is_read() {
             let _ = Chain::parse_compressed(&bytes, 1 << 16);
             let _ = Chain::parse_tls13(&bytes);
         }
+    }
+}
+
+#[test]
+fn what_public_cas_must_put_into_certificates_is_known() {
+    for (der, public) in [(PUBLIC_POLICY, true), (TIMESTAMPED, true), (OWN_POLICY, false), (SELF_SIGNED, false)] {
+        assert_eq!(Certificate::parse(&hex(der)).publicly_issued, public);
+    }
+}
+
+#[test]
+fn a_key_has_the_digest_that_pins_have() {
+    // `openssl pkey -pubout -outform DER | sha256sum`
+    let pin = "7F8101AE1E5E7DE3998CE8B43D4F00BFB9E2761C45B01D82396D4108A617C469";
+    for der in [PUBLIC_POLICY, OWN_POLICY] {
+        assert_eq!(hex_upper(&Certificate::parse(&hex(der)).key.sha256), pin);
     }
 }
