@@ -76,6 +76,7 @@ use crate::app::Cut;
 use crate::base::{At, Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Phase, Session};
@@ -129,13 +130,16 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let server = session.side(Side::Server);
     let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
     let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
-    let fault = if paused { Fault::Undetermined } else { Fault::Server };
+    // So is a last word in HTTP/2 after a silence, whatever the client had said last.
+    let farewell = !owed && !known && server.pause.is_some_and(|(_, after)| after < root.at && common::goaway(session, after));
+    let open = paused || farewell;
+    let fault = if open { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
         .cite(tell::last_data(session, Side::Server))
         .rule_out(Fault::Client, "it had not closed")
         .rule_out(Fault::Network, "a FIN in sequence came from the server's address");
-    if paused {
+    if open {
         reading = reading.or(
             Fault::Server,
             "server-closed-without-close-notify",
