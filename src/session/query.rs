@@ -4,7 +4,7 @@ use crate::app::{self, Cut, Missing, State};
 use crate::base::{At, GapReason, Side, Span};
 use crate::prelude::{Protocol, Story, Talk};
 use crate::session::act::{Act, ActKind, Rst, RstKind, SealedReading};
-use crate::session::facts::{Session, SideFacts};
+use crate::session::facts::{Opening, Session, SideFacts};
 use crate::session::words::{Cap, CloseNotify, Ending, Phase};
 use crate::tls::Alert;
 
@@ -185,9 +185,15 @@ impl Session {
         self.caps.contains(&Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
     }
 
+    /// When the connection came up, as far as that was seen before `at`: the ACK that opens it may have been missed.
+    pub fn up_before(&self, at: At) -> Option<At> {
+        let Opening { established, syn_ack, last_syn, .. } = self.opening;
+        [established, syn_ack, last_syn].into_iter().flatten().find(|up| *up < at)
+    }
+
     /// How long the connection had been up at `at`.
     pub fn silence_since_open(&self, at: At) -> Span {
-        self.opening.established.or(self.opening.syn_ack).or(self.opening.last_syn).map_or(Span::ZERO, |up| at.time.since(up.time))
+        self.up_before(at).map_or(Span::ZERO, |up| at.time.since(up.time))
     }
 
     /// What `side` did.

@@ -107,7 +107,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let (after, unread) = match &root.what {
         ActKind::Rst(rst) if rst.fits_sender() => {
             let recent = rst.after_peer.is_some_and(|span| span < RECENT) || rst.peer_unacked > 0;
-            let more = server.app_records > rst.peer_app_records;
+            // What the RST acknowledged had come before it, wherever it was captured.
+            let had = root.knew.is_some_and(|knew| knew >= server.last_app_end);
+            let more = !had && server.app_records > rst.peer_app_records;
             let midway = server.cut_record.is_some() || more;
             if !(midway || (recent && asked_for_more(session))) {
                 return None;
@@ -122,7 +124,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             })?;
             let fin = session.side(Side::Client).fin;
             let (known, unread) = match fin {
-                Some(fin) => (fin.peer_app_records, server.bytes.saturating_sub(fin.peer_sent)),
+                Some(fin) => (fin.peer_app_records, server.bytes.saturating_sub(fin.peer_sent.max(fin.knew))),
                 None if reset.fits_sender() => (reset.peer_app_records, reset.peer_unacked),
                 None => return None,
             };

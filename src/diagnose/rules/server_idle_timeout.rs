@@ -183,8 +183,8 @@ const AT_ONCE: Span = Span::from_millis(200);
 
 /// A connection on which the client never said a word: opened in advance, or forgotten.
 fn never_spoken(session: &Session) -> Option<Reading> {
-    let up = session.opening.established.or(session.opening.syn_ack).or(session.opening.last_syn)?;
     let root = session.root().filter(|root| root.side == Some(Side::Server))?;
+    let up = session.up_before(root.at)?;
     let closed = root.what == ActKind::Fin || session.root_rst(Side::Server).is_some_and(Rst::fits_sender);
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     let waited = session.silence_since_open(root.at);
