@@ -182,6 +182,13 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     if last.typ != 21 && (!anything_closed(flow) || left_open(flow, tls, way, client, &last)) {
         return None;
     }
+    // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
+    let peer = &tls.ways[peer_way];
+    let read_garbage = peer.broken.is_some_and(|(at, ..)| at < last.at)
+        && peer.last.is_some_and(|good| last.knew > good.offset + u64::from(good.len) + RECORD_HEADER);
+    if read_garbage {
+        return Some((last, SealedReading::Fatal));
+    }
     if last.typ == 21 {
         // An alert behind an alert: the first was not the close_notify (Go says why it goes, then takes leave).
         if let Some(first) =
@@ -195,13 +202,6 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
             _ => SealedReading::CloseNotify,
         };
         return Some((last, reading));
-    }
-    // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
-    let peer = &tls.ways[peer_way];
-    let read_garbage = peer.broken.is_some_and(|(at, ..)| at < last.at)
-        && peer.last.is_some_and(|good| last.knew > good.offset + u64::from(good.len) + RECORD_HEADER);
-    if read_garbage {
-        return Some((last, SealedReading::Fatal));
     }
     // Java announces its close with two padded records: user_canceled, then close_notify.
     let pair = state.padding == Some(16) && state.before_last.is_some_and(|before| before.typ == 23 && before.len == last.len);
