@@ -134,7 +134,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // So is a last word in HTTP/2 after a silence, whatever the client had said last.
     let farewell = !owed && !known && server.pause.is_some_and(|(_, after)| after < root.at && common::goaway(session, after));
     // So is a FIN in one breath with a short answer in HTTP, to the only request: as HTTP/1.0 and Connection: close have it.
-    let at_once = session.after_last_data(root.at).is_none_or(|quiet| quiet < AT_ONCE);
+    let at_once = server.last_data.is_some_and(|last| root.at.time.since(last.time) < AT_ONCE);
     let brief = !owed && !known && at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
     let open = paused || farewell || brief;
     let fault = if open { Fault::Undetermined } else { Fault::Server };
