@@ -23,6 +23,9 @@ const LEFT_OPEN: Span = Span::from_secs(2);
 /// An objection to a Finished takes no longer.
 const PROMPT: Span = Span::from_millis(1_500);
 
+/// Length of a record's header.
+const RECORD_HEADER: u64 = 5;
+
 /// A ClientHello that had no answer for this long when the capture ended has none.
 const HELLO_PATIENCE: Span = Span::from_secs(5);
 
@@ -184,6 +187,13 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     }
     if last.typ != 21 && (!anything_closed(flow) || left_open(flow, tls, way, client, &last)) {
         return None;
+    }
+    // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
+    let peer = &tls.ways[peer_way];
+    let read_garbage = peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at)
+        && peer.last.is_some_and(|good| last.knew > good.offset + u64::from(good.len) + RECORD_HEADER);
+    if read_garbage {
+        return Some((last, SealedReading::Fatal));
     }
     if last.typ == 21 {
         // An alert behind an alert: the first was not the close_notify (Go says why it goes, then takes leave).
@@ -459,7 +469,10 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     if peer.window_closed() && peer.zero_window().is_some_and(|(first, _)| root.at.time.since(first.time) >= PATIENCE) {
         return true;
     }
-    if half.window_closed() && half.zero_window().is_some_and(|(first, last)| last.time.since(first.time) >= PATIENCE) {
+    // It had stopped reading itself, and the other side, whose socket was gone by then, had given up on it. (Who closes while the other
+    // side still waits to send has only closed.)
+    let gone = peer.fin().is_none() && flow.rsts.iter().any(|(of, rst)| *of == way.opposite() && rst.kind == RstKind::Reply);
+    if gone && half.window_closed() && half.zero_window().is_some_and(|(first, last)| last.time.since(first.time) >= PATIENCE) {
         return true;
     }
     // It waited for a first answer that never came, though everything it sent was acknowledged. (Of a connection joined later nobody knows

@@ -1,10 +1,10 @@
 //! Questions that rules ask a session.
 
-use crate::app::{Cut, Missing, State};
+use crate::app::{self, Cut, Missing, State};
 use crate::base::{At, GapReason, Side, Span};
 use crate::prelude::{Protocol, Story, Talk};
 use crate::session::act::{Act, ActKind, Rst, RstKind, SealedReading};
-use crate::session::facts::{Session, SideFacts};
+use crate::session::facts::{Opening, Session, SideFacts};
 use crate::session::words::{Cap, CloseNotify, Ending, Phase};
 use crate::tls::Alert;
 
@@ -79,12 +79,22 @@ impl Session {
     /// nothing was asked.
     pub fn exchange_complete(&self) -> bool {
         let whole = match self.exchange_state() {
-            Some(State::Complete | State::Idle) => true,
+            Some(State::Complete) => !self.answered_too_late(),
+            Some(State::Idle) => true,
             // The end that such a response has is a close that was announced.
             Some(State::UntilClose { .. }) => self.close_notify[Side::Server] == CloseNotify::Sent,
             _ => false,
         };
         whole && (self.sides.server.unacked == 0 || self.root_side() == Some(Side::Client))
+    }
+
+    /// What the client had asked last in HTTP/1 was answered only when the client had gone.
+    fn answered_too_late(&self) -> bool {
+        let (client, server) = (&self.sides.client.at_close, &self.sides.server);
+        let http1 = self.exchange.as_deref().is_some_and(|outcome| outcome.protocol == app::Protocol::Http1);
+        let left = self.root().filter(|root| http1 && root.side == Some(Side::Client)).map(|root| root.at);
+        let unanswered = client.last.is_some_and(|asked| server.at_close.last_answer.is_none_or(|answer| answer < asked));
+        unanswered && left.is_some_and(|left| server.last_app.is_some_and(|answer| answer > left))
     }
 
     /// Keys show that the server's response stopped in the middle, and was to have an end.
@@ -103,6 +113,7 @@ impl Session {
                 // What is asked of a side that has closed already was not owed when it did.
                 State::Outstanding { at, .. } => self.root().is_none_or(|root| *at < root.at),
                 State::Cut(cut) => cut.from == Side::Client,
+                State::Complete => self.answered_too_late(),
                 _ => false,
             };
             return asked && !self.crossed_by_request();
@@ -174,10 +185,10 @@ impl Session {
         self.caps.contains(&Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
     }
 
-    /// Since when the connection had been up at `at`, as far as what came before shows it.
+    /// When the connection came up, as far as that was seen before `at`: the ACK that opens it may have been missed.
     pub fn up_before(&self, at: At) -> Option<At> {
-        let opening = &self.opening;
-        opening.established.filter(|up| *up < at).or(opening.syn_ack).or(opening.last_syn)
+        let Opening { established, syn_ack, last_syn, .. } = self.opening;
+        [established, syn_ack, last_syn].into_iter().flatten().find(|up| *up < at)
     }
 
     /// How long the connection had been up at `at`.

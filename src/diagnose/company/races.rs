@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::base::{Endpoint, Side, Span, Time};
 use crate::diagnose::beside::{Elsewhere, Winner};
 use crate::diagnose::company::bounded::Bounded;
+use crate::prelude::{State, Story};
 use crate::session::{ActKind, Ending, Phase, Session};
 
 /// Connections opened within this belong to one attempt (RFC 8305 section 5 recommends 250 ms between addresses; Go waits 300 ms).
@@ -36,6 +37,8 @@ pub(super) enum Party {
 struct Used {
     began: Elsewhere,
     up: Time,
+    /// When it ended; its last packet where it did not.
+    over: Time,
 }
 
 /// Which IPv4 address a hardware address has; a router has many.
@@ -65,7 +68,8 @@ impl Races {
         let Some(up) = session.opening.established.filter(|_| session.opening.syn.is_some() && was_used(session)) else {
             return Vec::new();
         };
-        let used = Used { began: Elsewhere { at: session.first, session: session.tcp_stream }, up: up.time };
+        let over = session.root().map_or(session.last, |root| root.at).time;
+        let used = Used { began: Elsewhere { at: session.first, session: session.tcp_stream }, up: up.time, over };
         let parties = parties(session, name);
         for party in &parties {
             let list = self.used.of(party);
@@ -157,6 +161,10 @@ fn is_spare(session: &Session) -> bool {
     if client.app_records > 0 || session.opening.syn.is_none() || session.side(Side::Server).cut_record.is_some() {
         return false;
     }
+    // What a proxy or a server refused before TLS was meant to be used.
+    if session.prelude.as_deref().and_then(Story::talk).is_some_and(|talk| matches!(talk.state, State::Refused { .. })) {
+        return false;
+    }
     match session.ending {
         Ending::Fin | Ending::Rst => {
             session.root_side() == Some(Side::Client) && session.root_rst(Side::Client).is_none_or(|rst| rst.misfits().is_empty())
@@ -166,10 +174,10 @@ fn is_spare(session: &Session) -> bool {
     }
 }
 
-/// Both began together, and the spare one was dropped once the other was up.
+/// Both began together, the one while the other was there, and the spare one was dropped once the other was up.
 fn is_race(session: &Session, used: &Used, after: Span) -> bool {
     let dropped = session.root().map_or(session.last, |root| root.at);
-    after.nanos().unsigned_abs() <= TOGETHER.nanos().unsigned_abs() && dropped.time >= used.up
+    after.nanos().unsigned_abs() <= TOGETHER.nanos().unsigned_abs() && dropped.time >= used.up && session.first.time <= used.over
 }
 
 /// The other IP version was tried when this one did not answer, and this one was given up when that one was up: by a RST to a late answer,

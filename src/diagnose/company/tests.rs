@@ -136,6 +136,18 @@ fn a_spare_connection_is_told_by_its_sibling_whichever_ends_first() {
 }
 
 #[test]
+fn who_was_over_before_the_next_began_did_not_win_against_it() {
+    let ended = |millis: i64| {
+        let mut first = used(1, 0);
+        first.closing = closed(Side::Client, at(1, 9, millis), ActKind::Fin);
+        first.last = at(1, 9, millis);
+        first
+    };
+    assert_eq!(causes(vec![ended(100), spare(2, 150)])[1], "probe", "one after the other");
+    assert_eq!(causes(vec![ended(200), spare(2, 150)])[1], "parallel-attempt", "side by side");
+}
+
+#[test]
 fn no_sibling_no_race() {
     let elsewhere = |change: fn(&mut Session)| {
         let mut other = used(2, 50);

@@ -60,6 +60,8 @@
 //!   truncation.
 //! - Nor does it say that all was answered: a server that takes leave politely and owes the answer to the only request leaves the fault
 //!   `undetermined`; with keys, `server`.
+//! - A server that takes leave as soon as the handshake is over, before it can have read a request, leaves the fault `undetermined`; a client
+//!   that does so without a request is `likely`, not certain, to have wanted none: some reject a certificate like this.
 //! - In TLS 1.3 without keys, two bytes of application data look like an alert; protocols with two-byte messages (MQTT, WebSocket) stay
 //!   `unknown`.
 //! - What decides: a key log (`--keylog FILE`) turns `likely` into `sent` or `absent`.
@@ -71,13 +73,13 @@
 //!   unread data).
 //! - JSSE Reference Guide: `jdk.tls.acknowledgeCloseNotify`. OpenSSL manual: `SSL_shutdown(3)`.
 
-use crate::base::Side;
+use crate::base::{Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{CloseNotify, Ending, Phase, Session};
+use crate::session::{Act, CloseNotify, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -123,9 +125,14 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if closer == Side::Server && common::asked_in_vain(session) {
         return Some(unanswered(session));
     }
+    if closer == Side::Server && never_served(session, root) {
+        return Some(turned_away(session, root));
+    }
+    // Whoever looks at the certificate after the handshake, and does not like it, leaves like this.
+    let empty = closer == Side::Client && session.side(Side::Client).app_records == 0;
     let mut reading = Reading::new(
         Fault::None,
-        if session.close_notify[closer] == CloseNotify::Sent { Confidence::Certain } else { Confidence::Likely },
+        if session.close_notify[closer] == CloseNotify::Sent && !empty { Confidence::Certain } else { Confidence::Likely },
         Impact::None,
         format!("the {closer} said close_notify before it closed; what followed is tidying up"),
     );
@@ -135,10 +142,57 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         reading.summary =
             "the server said close_notify before it closed, while the client was still sending: what came after it was not read".to_owned();
     }
+    if empty {
+        reading.summary =
+            "the client said close_notify right after the handshake, without having asked for anything: a check, or a spare connection"
+                .to_owned();
+        reading = reading.or(
+            Fault::Undetermined,
+            "certificate-rejected",
+            "curl, git and others on GnuTLS look at the certificate after the handshake, and take leave like this if they reject it",
+            "the client's log",
+        );
+    }
     if session.close_notify[closer] == CloseNotify::Likely {
         reading = reading.advise("Give the key log of either end to read the alert instead of inferring it from its length and place.");
     }
     Some(reading)
+}
+
+/// The server took leave as soon as the handshake was over, and the client's first request crossed its goodbye.
+fn never_served(session: &Session, root: &Act) -> bool {
+    let client = session.side(Side::Client);
+    let at_once = client.first_app.is_some_and(|asked| root.at.time.since(asked.time) < AT_ONCE);
+    let asked = client.app_bytes + RECORD_HEADER * u64::from(client.app_records);
+    let unread = root.knew.is_some_and(|knew| knew + asked <= client.last_app_end);
+    session.crossed_by_request() && unread && at_once
+}
+
+/// Length of a record's header.
+const RECORD_HEADER: u64 = 5;
+
+/// An idle connection is not closed so soon after it came up.
+const AT_ONCE: Span = Span::from_secs(1);
+
+fn turned_away(session: &Session, root: &Act) -> Reading {
+    Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::SessionFailed,
+        "the server said close_notify as soon as the handshake was over: the client's first request had not reached it",
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .cite(tell::inferred(root.at, Side::Server, "its goodbye does not acknowledge the request"))
+    .rule_out(Fault::Client, "it had not closed, and was waiting")
+    .rule_out(Fault::Network, "a close_notify cannot be made by anybody who has not the keys")
+    .or(
+        Fault::Server,
+        "clean-close",
+        "what it serves was not there (a TLS terminator whose backend is down), or it was stopping",
+        "the log of the terminator at the server's address",
+    )
+    .or(Fault::None, "clean-close", "it was stopping or reloading: the client tries again, and is served", "the next connections")
+    .advise(format!("Look into the log of {} at {}: was its backend reachable?", session.ends.server, tell::clock(root.at)))
 }
 
 /// The server took leave properly and owed an answer: what it had said was whole, what it was asked it had not said.

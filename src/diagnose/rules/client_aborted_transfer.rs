@@ -127,7 +127,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             })?;
             let fin = session.side(Side::Client).fin;
             let (known, unread) = match fin {
-                Some(fin) => (fin.peer_app_records, server.bytes.saturating_sub(fin.peer_sent)),
+                Some(fin) => (fin.peer_app_records, server.bytes.saturating_sub(fin.peer_sent.max(fin.knew))),
                 None if reset.fits_sender() => (reset.peer_app_records, reset.peer_unacked),
                 None => return None,
             };
@@ -136,13 +136,15 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             let coming =
                 fin.is_none() && reset.after_peer.is_some_and(|span| span < RECENT) && server.last_app.is_some_and(|last| last > root.at);
             let open = server.fin.is_none() && !session.announced(Side::Server);
-            // What came only long after a client that was owed nothing had gone was not still coming then.
-            if !session.outstanding()
-                && server.pause.is_some_and(|(before, after)| before < root.at && after.time.since(root.at.time) > LATE)
-            {
+            // What came only long after the client had gone was not still coming then: it was owed nothing, or had waited in vain.
+            if server.pause.is_some_and(|(before, after)| before < root.at && after.time.since(root.at.time) > LATE) {
                 return None;
             }
             let midway = server.cut_record.is_some_and(|cut| cut.at < root.at || cut.have > 0) || (coming && open);
+            // A word or two that crossed the close is no transfer: a GOAWAY, a pong, an event.
+            if !midway && fin.is_some() && unread <= LAST_WORDS {
+                return None;
+            }
             if more == 0 && !midway {
                 return None;
             }
@@ -219,6 +221,9 @@ const STALLED: Span = Span::from_millis(1_800);
 
 /// Data that comes so long after the close was not under way when it was made.
 const LATE: Span = Span::from_millis(1_000);
+
+/// So many bytes behind the client's FIN are a last word or two: a GOAWAY, a close frame, the answer to a ping, and a close_notify.
+const LAST_WORDS: u64 = 200;
 
 /// Server data this close before the close was still under way.
 const RECENT: Span = Span::from_millis(50);

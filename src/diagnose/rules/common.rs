@@ -8,7 +8,7 @@ use crate::diagnose::tell;
 use crate::diagnose::verdict::{Citation, Confidence, Fault, Impact};
 use crate::prelude::{PlainProtocol, Refusal, State, Story, describe_plain, first_line};
 use crate::session::{Act, ActKind, Cap, Ending, Phase, Rst, RstKind, Session};
-use crate::tls::{Alert, AlertDescription, Chain, NameMatch, Validity, Version, name_matches};
+use crate::tls::{Alert, AlertDescription, Chain, ContentType, NameMatch, Validity, Version, name_matches};
 
 /// The RST that refused the connection.
 pub fn refusal(session: &Session) -> Option<&Rst> {
@@ -128,6 +128,19 @@ pub fn kept_waiting(session: &Session, at: At) -> Span {
         _ => session.silence_since_open(at),
     }
 }
+
+/// One short record is all that the server said after its silence, and HTTP/2 is spoken, or may be: a GOAWAY (RFC 9113 section 6.8).
+pub fn goaway(session: &Session, after: At) -> bool {
+    let server = session.side(Side::Server);
+    let h2 = session.tls.client_hello.as_deref().is_some_and(|hello| hello.alpn().any(|alpn| alpn == b"h2"));
+    let h2 = h2 && session.tls.server_hello.as_deref().and_then(|hello| hello.alpn.as_deref()).is_none_or(|chosen| chosen == b"h2");
+    let alone = server.last_data == Some(after) && server.last_record.is_some_and(|record| record.at == after);
+    let short = server.last_record.is_some_and(|record| record.typ == ContentType::APPLICATION_DATA.0 && record.len <= GOAWAY);
+    h2 && alone && short
+}
+
+/// A GOAWAY that says why takes no more: 17 bytes, the reason, and what seals them.
+const GOAWAY: u16 = 100;
 
 /// Time since the ClientHello.
 pub fn since_hello(session: &Session, at: At) -> Option<Span> {

@@ -62,7 +62,8 @@
 //! - Certain: the server's FIN came first, every byte of its stream up to it was seen, and no record of alert length stands at its end.
 //! - With a key log of HTTP/1, HTTP/2 or WebSocket: whether the answer was whole is read, not guessed. "100 of 1000 bytes" is `data_lost`
 //!   and the server's; a whole answer is nobody's fault, and costs nothing.
-//! - Half a second after the last data, with nothing outstanding, a complete answer is as likely as a cut one: `undetermined`.
+//! - Half a second after the last data, with nothing outstanding, a complete answer is as likely as a cut one: `undetermined`. So it is
+//!   where a short answer to the only request of a connection, in HTTP, and the FIN come in one breath (Connection: close).
 //! - A FIN on a record boundary proves nothing about completeness. Only keys (Content-Length, END_STREAM) decide it; a record cut in the
 //!   middle is `server-truncated-record`.
 //! - Looks alike: `server-idle-timeout` (nothing outstanding, after a silence), `client-closed-without-close-notify` (the client's FIN was
@@ -79,6 +80,7 @@ use crate::app::Cut;
 use crate::base::{At, Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Phase, Session};
@@ -132,13 +134,19 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let server = session.side(Side::Server);
     let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
     let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
-    let fault = if paused { Fault::Undetermined } else { Fault::Server };
+    // So is a last word in HTTP/2 after a silence, whatever the client had said last.
+    let farewell = !owed && !known && server.pause.is_some_and(|(_, after)| after < root.at && common::goaway(session, after));
+    // So is a FIN in one breath with a short answer in HTTP, to the only request: as HTTP/1.0 and Connection: close have it.
+    let at_once = server.last_data.is_some_and(|last| root.at.time.since(last.time) < AT_ONCE);
+    let brief = !owed && !known && at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
+    let open = paused || farewell || brief;
+    let fault = if open { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
         .cite(tell::last_data(session, Side::Server))
         .rule_out(Fault::Client, "it had not closed")
         .rule_out(Fault::Network, "a FIN in sequence came from the server's address");
-    if paused {
+    if open {
         reading = reading.or(
             Fault::Server,
             "server-closed-without-close-notify",
@@ -160,6 +168,12 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .advise("Let the server call its library's TLS shutdown (SSL_shutdown) before it closes the socket."),
     )
 }
+
+/// Whoever writes its answer and closes has the FIN behind it sooner than this; a crash comes when it likes.
+const AT_ONCE: Span = Span::from_millis(5);
+
+/// Bytes of an answer that is written at once. (Two session tickets of TLS 1.3 count among them.)
+const BRIEF: u64 = 2_048;
 
 /// So long nothing came before the close that it does not look like the middle of an answer.
 const PAUSE: Span = Span::from_millis(500);

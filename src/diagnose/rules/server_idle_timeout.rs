@@ -62,7 +62,8 @@
 //! - Signs: a silence, nothing outstanding, the server's close first; a match with a known timer (within 1 s or 1 %) or the same gap in
 //!   three or more sessions makes it likely.
 //! - A last word (421, `FATAL`, an error) before the close is taken for what it is in SMTP, IMAP, POP3, FTP, PostgreSQL and MySQL after
-//!   STARTTLS or its like; elsewhere it may be the end of an answer, and the cause is then `clean-close`.
+//!   STARTTLS or its like, and so is a single short record where HTTP/2 is offered (GOAWAY); elsewhere it may be the end of an answer, and
+//!   the cause is then `clean-close`.
 //! - A match only suggests an owner: 60, 300 and 3600 s have many.
 //! - Looks alike: `middlebox-idle-timeout` (a RST or silence to the *next* packet, the server never closed),
 //!   `server-closed-without-close-notify` (something was owed), `keepalive-race` (a request crossed).
@@ -80,9 +81,10 @@
 
 use crate::base::{At, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
+use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::prelude::Protocol;
+use crate::prelude::{Protocol, Story};
 use crate::session::{ActKind, Ending, Phase, Rst, Session};
 
 /// The cause.
@@ -169,9 +171,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 /// databases say why they close (`421`, `FATAL 57P05`). Elsewhere this may be the rest of an answer that took long; in their protocols an
 /// answer is not interrupted for so long, and the question is known to have been answered before the silence.
 fn last_word(session: &Session, close: At) -> Option<(At, At)> {
-    let asked_before_told = session.prelude.as_deref()?.talk().is_some_and(|talk| CONVERSATIONS.contains(&talk.protocol));
     let (server, client) = (session.side(Side::Server), session.side(Side::Client));
-    let (before, after) = server.pause.filter(|_| asked_before_told)?;
+    let conversation = || session.prelude.as_deref().and_then(Story::talk).is_some_and(|talk| CONVERSATIONS.contains(&talk.protocol));
+    let (before, after) = server.pause.filter(|(_, after)| conversation() || common::goaway(session, *after))?;
     let unasked = client.last_data_before(close).is_some_and(|asked| asked < before);
     let at_once = after <= close && close.time.since(after.time) < AT_ONCE;
     (unasked && at_once && after.time.since(before.time) >= IDLE).then_some((before, after))

@@ -53,6 +53,7 @@
 //!
 //! - Certain: the dialogue is plain text and quoted, escaped.
 //! - A list without STARTTLS does not say why; `XXXXXXXA` in it is the mark of a rewriting firewall and shifts the fault to `proxy`.
+//! - A server that says nothing in that protocol at all, where the client speaks first (PostgreSQL, LDAP), may not speak it: `undetermined`.
 //! - Looks alike: `server-not-tls` (the client began with a ClientHello at once), a server that closes because of too many connections
 //!   (421).
 //! - A session that went on in clear text is no TLS session any more and ends as the plain protocol does.
@@ -65,7 +66,7 @@
 //! - RFC 8314 (implicit TLS for mail); RFC 7457 sections 2.1 and 2.2 (stripping). PostgreSQL protocol: SSL session encryption; MySQL
 //!   protocol: SSLRequest.
 
-use crate::base::Side;
+use crate::base::{At, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
@@ -99,6 +100,9 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     if refusal.is_none() && session.root_side() != Some(Side::Server) {
         return None;
     }
+    if refusal.is_none() && session.side(Side::Client).first_data.is_some_and(|asked| spoke_first(session, asked)) {
+        return Some(another_protocol(session, talk.protocol.name()));
+    }
     let said = refusal.as_ref().map_or("closed without an answer".to_owned(), |refusal| format!("said {}", refusal.line));
     let mut reading = Reading::new(
         Fault::Server,
@@ -114,6 +118,35 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
             .rule_out(Fault::Network, "both directions worked")
             .advise("Switch TLS on in the server's configuration (certificate and key readable, STARTTLS enabled for this listener)."),
     )
+}
+
+/// The client spoke first, and nothing the server said shows that it speaks that protocol.
+fn spoke_first(session: &Session, asked: At) -> bool {
+    session.side(Side::Server).first_data.is_none_or(|answer| answer > asked)
+}
+
+/// What the client asked for TLS in is perhaps not what that port speaks: the wrong port, as likely as a server that would not.
+fn another_protocol(session: &Session, protocol: &str) -> Reading {
+    let server = session.side(Side::Server);
+    let answer = server.plain.as_deref().filter(|plain| !plain.is_empty()).map(common::plain);
+    let said = answer.as_ref().map_or("it closed without an answer".to_owned(), |answer| format!("it said {answer}"));
+    Reading::new(
+        Fault::Undetermined,
+        Confidence::Possible,
+        Impact::SessionFailed,
+        format!("the server did not answer as {protocol} when the client asked for TLS in it: {said}"),
+    )
+    .cite(tell::last_data(session, Side::Client))
+    .cite(server.plain_at.zip(answer).and_then(|(at, answer)| tell::saw(at, Side::Server, answer)))
+    .rule_out(Fault::Network, "both directions worked")
+    .or(
+        Fault::Client,
+        "starttls-refused",
+        format!("it speaks {protocol} to a port where something else is spoken"),
+        format!("what listens at {}", session.ends.server),
+    )
+    .or(Fault::Server, "starttls-refused", "it is one, and failed before it could answer", "the server's log")
+    .advise(format!("Check the port that the client is configured for: does {} speak {protocol}?", session.ends.server))
 }
 
 /// The client took the no for an answer and went on without TLS, as `sslmode=prefer` does: nothing failed, but nothing is encrypted.
