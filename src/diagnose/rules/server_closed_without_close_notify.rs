@@ -130,13 +130,16 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // Data that was captured after the FIN was sent before it: then the pause is not known.
     let server = session.side(Side::Server);
     let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
-    let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    let quiet = session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    let paused = quiet && !overtaken;
     // So is a last word in HTTP/2 after a silence, whatever the client had said last.
-    let farewell = !owed && !known && server.pause.is_some_and(|(_, after)| after < root.at && common::goaway(session, after));
+    let after_silence = || server.pause.filter(|(before, _)| *before < root.at).map(|(_, after)| after);
+    let last_word = if quiet && overtaken { server.last_data } else { after_silence() };
+    let farewell = last_word.is_some_and(|at| common::goaway(session, at));
     // So is a FIN in one breath with a short answer in HTTP, to the only request: as HTTP/1.0 and Connection: close have it.
     let at_once = server.last_data.is_some_and(|last| root.at.time.since(last.time) < AT_ONCE);
-    let brief = !owed && !known && at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
-    let open = paused || farewell || brief;
+    let brief = at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
+    let open = !owed && !known && (paused || farewell || brief);
     let fault = if open { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
