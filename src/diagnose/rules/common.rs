@@ -129,15 +129,21 @@ pub fn kept_waiting(session: &Session, at: At) -> Span {
     }
 }
 
-/// One short record is all that the server said after its silence, and HTTP/2 is spoken, or may be: a GOAWAY (RFC 9113 section 6.8).
+/// What the server said last, at the end of a silence and in one write, is short, as all is that it had said since the client spoke; and
+/// HTTP/2 is spoken, or may be: a GOAWAY (RFC 9113 section 6.8).
 pub fn goaway(session: &Session, after: At) -> bool {
     let server = session.side(Side::Server);
     let h2 = session.tls.client_hello.as_deref().is_some_and(|hello| hello.alpn().any(|alpn| alpn == b"h2"));
     let h2 = h2 && session.tls.server_hello.as_deref().and_then(|hello| hello.alpn.as_deref()).is_none_or(|chosen| chosen == b"h2");
-    let alone = server.last_data == Some(after) && server.last_record.is_some_and(|record| record.at == after);
+    let at_once = server.last_data.is_some_and(|last| last.time.since(after.time) < ONE_WRITE);
+    // What was captured behind the FIN that followed it is not among what had been said then.
+    let alone = server.at_close.longest <= GOAWAY || server.at_close.last.is_none_or(|last| last < after);
     let short = server.last_record.is_some_and(|record| record.typ == ContentType::APPLICATION_DATA.0 && record.len <= GOAWAY);
-    h2 && alone && short
+    h2 && at_once && alone && short
 }
+
+/// Segments that follow each other so closely were written at once.
+const ONE_WRITE: Span = Span::from_millis(1);
 
 /// A GOAWAY that says why takes no more: 17 bytes, the reason, and what seals them.
 const GOAWAY: u16 = 100;

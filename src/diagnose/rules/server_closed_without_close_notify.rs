@@ -133,15 +133,15 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // Data that was captured after the FIN was sent before it: then the pause is not known.
     let server = session.side(Side::Server);
     let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
-    let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    let paused = !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
     // So is a short last word in HTTP/2, whatever the client had said last: a GOAWAY, or the end of an answer.
-    let farewell = !owed && !known && server.last_data.is_some_and(|last| last < root.at && common::goaway(session, last));
+    let farewell = server.last_data.is_some_and(|last| common::goaway(session, last));
     // So is a FIN in one breath with a short answer in HTTP, to the only request: as HTTP/1.0 and Connection: close have it.
     let at_once = server.last_data.is_some_and(|last| root.at.time.since(last.time) < AT_ONCE);
-    let brief = !owed && !known && at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
+    let brief = at_once && common::asked_in_http(session) && server.app_bytes < BRIEF;
     // What the capture lost may have been any of these.
-    let holed = !owed && !known && Side::BOTH.into_iter().any(|side| !session.side(side).gaps.is_empty());
-    let open = paused || farewell || brief || holed;
+    let holed = Side::BOTH.into_iter().any(|side| !session.side(side).gaps.is_empty());
+    let open = !owed && !known && (paused || farewell || brief || holed);
     let fault = if open { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
