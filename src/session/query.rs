@@ -107,6 +107,9 @@ impl Session {
             };
             return asked && !self.crossed_by_request();
         }
+        if self.heard_unseen() {
+            return false;
+        }
         let (client, server) = (&self.sides.client.at_close, &self.sides.server.at_close);
         let Some(asked) = client.last else { return false };
         let answered = server.last_answer.is_some_and(|answered| answered > asked);
@@ -114,6 +117,14 @@ impl Session {
         let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(|alpn| alpn == b"h2"));
         let meant = client.longest > if h2 { 64 } else { 0 };
         !answered && meant && !self.crossed_by_request()
+    }
+
+    /// The client closed, and had acknowledged more than this capture has of the server: that may have been the answer.
+    fn heard_unseen(&self) -> bool {
+        let server = &self.sides.server;
+        let missing: u64 = server.gaps.iter().map(|(_, len, _)| len).sum();
+        let seen = server.bytes.saturating_add(missing).saturating_add(u64::from(server.fin.is_some()));
+        self.root_side() == Some(Side::Client) && self.root().and_then(|root| root.knew).is_some_and(|knew| knew > seen)
     }
 
     /// The server's close did not acknowledge the client's newest application data, nor that the close: the two crossed on the wire.

@@ -56,7 +56,7 @@ use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Phase, Session};
+use crate::session::{Cap, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -80,19 +80,18 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Reading> {
     let client = session.side(Side::Client);
     let root = session.root()?;
     let closed = matches!(session.ending, Ending::Fin | Ending::Rst | Ending::CloseNotify);
     if !closed || session.root_side() != Some(Side::Client) {
         return None;
     }
-    let _ = context;
     let silent = session.phase == Phase::Connecting && client.bytes == 0 && session.opening.syn_ack.is_some();
     let greeting = session.phase == Phase::Established
         && client.app_records == 0
         && session.ending != Ending::CloseNotify
-        && session.opening.syn.is_some()
+        && !session.capped(Cap::MidStream)
         && session.side(Side::Server).cut_record.is_none();
     if let Some(rst) = session.root_rst(Side::Client)
         && (rst.outlived_by.is_some() || rst.misfits().len() > 1)

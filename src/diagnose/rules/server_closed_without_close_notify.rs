@@ -73,7 +73,7 @@
 //! - OpenSSL 3.0 migration guide; php-src issue 8369; HAProxy configuration manual, section 8.5.
 
 use crate::app::Cut;
-use crate::base::{At, Side, Span};
+use crate::base::{At, GapReason, Side, Span};
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
@@ -128,7 +128,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     // Data that was captured after the FIN was sent before it: then the pause is not known.
     let server = session.side(Side::Server);
     let overtaken = [server.last_app, server.last_data].into_iter().flatten().any(|last| last.frame > root.at.frame);
-    let paused = !owed && !known && !overtaken && session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    let long = session.after_last_data(root.at).is_some_and(|quiet| quiet >= PAUSE);
+    // Where some of its data went unseen, a pause is as long as it looks only if that came earlier.
+    let lost = server.gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss);
+    let paused = !owed && !known && long && (!overtaken || lost);
     let fault = if paused { Fault::Undetermined } else { Fault::Server };
     let mut reading = Reading::new(fault, confidence, if owed { Impact::SessionFailed } else { Impact::TruncationPossible }, summary)
         .cite(tell::last_data(session, Side::Client))
