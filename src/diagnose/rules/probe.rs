@@ -56,7 +56,7 @@ use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Cap, Ending, Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -91,7 +91,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
     let greeting = session.phase == Phase::Established
         && client.app_records == 0
         && session.ending != Ending::CloseNotify
-        && !session.capped(Cap::MidStream)
+        && session.tls.client_hello_at.is_some()
         && session.side(Side::Server).cut_record.is_none();
     if let Some(rst) = session.root_rst(Side::Client)
         && (rst.outlived_by.is_some() || rst.misfits().len() > 1)
