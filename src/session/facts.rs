@@ -99,6 +99,8 @@ pub struct SideFacts {
     pub packets: u32,
     /// Payload bytes it sent, each once, as far as seen.
     pub bytes: u64,
+    /// Where its stream ends, as far as that was seen: what lies in holes counts, and a FIN.
+    pub end: u64,
     /// Its first and last payload.
     pub first_data: Option<At>,
     /// Its last new payload byte (retransmissions do not count).

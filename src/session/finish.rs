@@ -185,6 +185,7 @@ impl Flow {
         SideFacts {
             packets: half.packets(),
             bytes: half.bytes(),
+            end: half.delivered() + u64::from(half.fin().is_some()),
             first_data: half.first_data(),
             last_data: half.last_data(),
             pause: half.pause(),
@@ -405,7 +406,7 @@ fn caps(session: &Session, flow: &Flow, framing_lost: bool, padded: bool, surrou
             caps.push(cap);
         }
     };
-    note(Cap::Hole, gap(GapReason::CaptureLoss));
+    note(Cap::Hole, gap(GapReason::CaptureLoss) || session.heard_unseen());
     // Who acknowledges has heard something.
     let up = session.opening.established.is_some();
     let lone = |side: &SideFacts, other: &SideFacts| side.packets == 0 && (other.acknowledged > 0 || up);

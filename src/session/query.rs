@@ -11,6 +11,9 @@ use crate::tls::Alert;
 /// Segments that follow each other so closely were written at once.
 const ONE_WRITE: Span = Span::from_millis(1);
 
+/// No more than a flight can be missing at the end; what is farther ahead is nonsense.
+const FARTHEST: u64 = 1 << 22;
+
 impl Session {
     /// The root event.
     pub fn root(&self) -> Option<&Act> {
@@ -118,6 +121,10 @@ impl Session {
             };
             return asked && !self.crossed_by_request();
         }
+        // That may have been the answer.
+        if self.root_side() == Some(Side::Client) && self.heard_unseen() {
+            return false;
+        }
         let (client, server) = (&self.sides.client.at_close, &self.sides.server.at_close);
         let Some(asked) = client.last else { return false };
         let answered = server.last_answer.is_some_and(|answered| answered > asked);
@@ -125,6 +132,19 @@ impl Session {
         let h2 = self.tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(|alpn| alpn == b"h2"));
         let meant = client.longest > if h2 { 64 } else { 0 };
         !answered && meant && !self.crossed_by_request()
+    }
+
+    /// Who closed had acknowledged more, with that close, than this capture has of the other side.
+    pub fn heard_unseen(&self) -> bool {
+        let Some(root) = self.root() else { return false };
+        // What a forged RST acknowledges says nothing.
+        let own = match &root.what {
+            ActKind::Rst(rst) => rst.fits_sender(),
+            ActKind::Fin => true,
+            _ => false,
+        };
+        let Some((side, knew)) = root.side.zip(root.knew).filter(|_| own) else { return false };
+        (1..FARTHEST).contains(&knew.saturating_sub(self.sides[side.peer()].end))
     }
 
     /// The server's close did not acknowledge the client's newest application data, nor that the close: the two crossed on the wire.

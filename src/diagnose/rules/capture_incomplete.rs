@@ -77,8 +77,8 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         && (session.capped(Cap::OneDirection)
             || session.root_side().is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown));
     // What the other side had said before was not captured to its end, and the root event's sender had heard it: it may be a reaction.
-    let answer =
-        matches!(session.ending, Ending::Fin | Ending::Rst) && session.root_side().is_some_and(|side| unheard(session, side.peer()));
+    let answer = matches!(session.ending, Ending::Fin | Ending::Rst)
+        && session.root_side().is_some_and(|side| unheard(session, side.peer()) || session.heard_unseen());
     if session.ending == Ending::Unseen || blind || answer { blinded(session) } else { None }
 }
 

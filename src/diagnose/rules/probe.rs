@@ -82,19 +82,18 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Reading> {
     let client = session.side(Side::Client);
     let root = session.root()?;
     let closed = matches!(session.ending, Ending::Fin | Ending::Rst | Ending::CloseNotify);
     if !closed || session.root_side() != Some(Side::Client) {
         return None;
     }
-    let _ = context;
     let silent = session.phase == Phase::Connecting && client.bytes == 0 && session.opening.syn_ack.is_some();
     let greeting = session.phase == Phase::Established
         && client.app_records == 0
         && session.ending != Ending::CloseNotify
-        && session.opening.syn.is_some()
+        && session.tls.client_hello_at.is_some()
         && session.side(Side::Server).cut_record.is_none();
     if let Some(rst) = session.root_rst(Side::Client)
         && (rst.outlived_by.is_some() || rst.misfits().len() > 1)
