@@ -99,7 +99,7 @@ impl Tracker {
     pub fn prefetch(&self, way: Way) {
         let peer = &self.ways[way.opposite()];
         prefetch(self);
-        prefetch(&self.framers[way]);
+        self.framers[way].prefetch();
         self.ways[way].prefetch();
         prefetch(peer);
     }

@@ -104,6 +104,7 @@ impl Connection {
     #[inline]
     pub fn prefetch(&self, way: Way) {
         let peer = &self.halves[way.opposite()];
+        prefetch(&self.key);
         prefetch(&self.last);
         prefetch(peer);
         prefetch(&peer.rare);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::handshake::{Assembly, Fed, plausible, u24};
 use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw};
 use super::{Alert, AlertDescription, AlertLevel, HandshakeType};
-use crate::base::{At, GapReason, Limits, Piece};
+use crate::base::{At, GapReason, Limits, Piece, prefetch};
 
 /// A piece of stream while a [`Framer`] reads it.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +155,13 @@ impl Framer {
             doubt: false,
             unproven: 0,
         }
+    }
+
+    /// Has its memory brought into the caches.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self);
+        prefetch(&self.unproven);
     }
 
     /// A framer for a direction whose beginning was not seen: it looks for the first record and says [`Unit::Resync`] when it has it.
