@@ -51,8 +51,8 @@ fn session(stream: u32, sni: &str) -> Session {
             client_rtt: Some(Span::from_nanos(80_000)),
         },
         sides: PerSide {
-            client: SideFacts { packets: 14, bytes: 812, records: 6, app_records: 2, ..SideFacts::default() },
-            server: SideFacts { packets: 35, bytes: 40_211, records: 30, app_records: 26, ..SideFacts::default() },
+            client: Box::new(SideFacts { packets: 14, bytes: 812, records: 6, app_records: 2, ..SideFacts::default() }),
+            server: Box::new(SideFacts { packets: 35, bytes: 40_211, records: 30, app_records: 26, ..SideFacts::default() }),
         },
         tls: TlsFacts {
             seen: true,

@@ -33,7 +33,7 @@ pub struct Session {
     /// How TCP came up.
     pub opening: Opening,
     /// What each side did.
-    pub sides: PerSide<SideFacts>,
+    pub sides: PerSide<Box<SideFacts>>,
     /// What TLS said. Boxed: most of a busy capture's sessions are short-lived.
     pub tls: TlsFacts,
     /// How far the exchange of application data came, where keys opened it. Boxed: most sessions come without keys.

@@ -51,7 +51,7 @@ impl Flow {
         let (client, roles_seen) = self.client(surroundings);
         let conclusion = closing::conclude(self, client, surroundings.grounds.end);
         let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
-        let sides = PerSide { client: self.side(client), server: self.side(client.opposite()) };
+        let sides = PerSide { client: Box::new(self.side(client)), server: Box::new(self.side(client.opposite())) };
         let close_notify =
             PerSide { client: self.close_notify(client, &conclusion), server: self.close_notify(client.opposite(), &conclusion) };
         let phase = self.phase(client);
@@ -96,7 +96,7 @@ impl Flow {
     }
 
     /// How far the exchange came, where keys opened it.
-    fn exchange(&mut self, sides: &PerSide<SideFacts>) -> Option<Outcome> {
+    fn exchange(&mut self, sides: &PerSide<Box<SideFacts>>) -> Option<Outcome> {
         let mut outcome = self.reading.tls.as_mut()?.exchange()?;
         let cut = Side::BOTH.iter().any(|side| sides[*side].cut_record.is_some());
         // What a record held of which only a part came, nobody can read: neither "all" nor "nothing" is sure.
