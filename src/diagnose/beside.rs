@@ -89,8 +89,8 @@ pub struct SameSilence {
 /// One key in the certificates of unrelated domains, none of which a public CA issued.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SharedKey {
-    /// Where the others were shown, and for which name: one of each domain, the first few. From the network: not escaped.
-    pub others: Vec<(Elsewhere, Box<str>)>,
+    /// Where the others were shown: one of each domain, the first few.
+    pub others: Vec<Elsewhere>,
 }
 
 /// How hellos of another size fared with this one's server.

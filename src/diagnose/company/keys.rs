@@ -27,7 +27,6 @@ const EXAMPLE: &str = "example";
 #[derive(Debug)]
 struct Shown {
     owner: Box<str>,
-    name: Box<str>,
     server: IpAddr,
     certificate: [u8; 32],
     at: Elsewhere,
@@ -86,7 +85,7 @@ impl Keys {
             return None;
         }
         let at = Elsewhere { at: session.tls.certificate_at?, session: session.tcp_stream };
-        shown.push(Shown { owner: owner.into(), name: name.into(), server, certificate: leaf.sha256, at });
+        shown.push(Shown { owner: owner.into(), server, certificate: leaf.sha256, at });
         (shown.len() == UNRELATED).then_some(key)
     }
 
@@ -96,7 +95,7 @@ impl Keys {
         let owner = owner(&name)?;
         let shown = self.known.get(&leaf.key.sha256).filter(|shown| shown.len() >= UNRELATED)?;
         let others = shown.iter().filter(|other| *other.owner != *owner);
-        Some(SharedKey { others: others.map(|other| (other.at, other.name.clone())).collect() })
+        Some(SharedKey { others: others.map(|other| other.at).collect() })
     }
 }
 

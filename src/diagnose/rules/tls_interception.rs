@@ -125,8 +125,9 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     if product.is_some() {
         reading = reading.rule_out(Fault::Server, "what answered here is not the server");
     } else {
-        for (other, name) in shared.into_iter().flat_map(|shared| &shared.others).take(SHOWN) {
-            reading = reading.cite(other.saw(Side::Server, format!("the same key, in a certificate for {}", printable(name, 80))));
+        for other in shared.into_iter().flat_map(|shared| &shared.others).take(SHOWN) {
+            // Which domain that is stays where it was said: a bundle for a ticket tells of this session only.
+            reading = reading.cite(other.saw(Side::Server, "the same key, in a certificate for another domain"));
         }
         let one = "all these domains are one owner's, with a CA and one key of its own for them";
         let decide_by = "the certificate's fingerprint, as seen from another network";
