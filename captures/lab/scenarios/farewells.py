@@ -4,9 +4,7 @@ import ssl
 import struct
 import time
 
-from lab import SCRATCH, T, answer, read_answer, request, reset, scenario
-from scenarios.clean import half_close
-from scenarios.seldom import drain
+from lab import SCRATCH, T, answer, half_close, leave, read_answer, request, reset, scenario
 
 EST = dict(phase="established")
 CLEAN = dict(phase="established", fault="none")
@@ -25,13 +23,6 @@ def apache_h2(lab):
     apache(lab, f"Listen 443\nProtocols h2 http/1.1\nDocumentRoot {SCRATCH}/www\n<Directory {SCRATCH}/www>\nRequire all granted\n</Directory>\n<VirtualHost *:443>\nSSLEngine on\nSSLCertificateFile {lab.pki}/server.crt\nSSLCertificateKeyFile {lab.pki}/server.key\n</VirtualHost>", ("http2",))
 
 
-def polite(tls):
-    """Ends a session as it should be."""
-    half_close(tls)
-    time.sleep(0.1)
-    tls.close()
-
-
 def served(lab, version="1.3", port=443):
     """A server that answers each request shortly, until the client leaves."""
 
@@ -39,7 +30,7 @@ def served(lab, version="1.3", port=443):
         tls = lab.context(version=version).wrap_socket(sock, server_side=True)
         while tls.recv(8192):
             tls.sendall(answer(b"ok"))
-        polite(tls)
+        leave(tls)
 
     lab.serve(handler, port=port)
 
@@ -52,7 +43,7 @@ def serial(lab):
         tls.sendall(request())
         read_answer(tls)
         half_close(tls)
-        drain(lab, tls)
+        lab.drain(tls)
         tls.close()
         sock = lab.connect()
         back, out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -181,7 +172,7 @@ def h2_client(lab):
     tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 5, 1, b"\x82\x87\x84\x41\x0fapi.example.com"))
     tls.recv(8192)
     tls.sendall(frame(4, 1, 0))
-    drain(lab, tls)
+    lab.drain(tls)
     tls.close()
 
 
@@ -244,7 +235,7 @@ def wrong_port(lab):
         for port in (443, 8443):
             sock = lab.connect(port=port)
             sock.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")
-            drain(lab, sock)
+            lab.drain(sock)
             sock.close()
     asked = dict(phase="tunneling", fault=["undetermined", "client"], never=["server", "network", "proxy"])
     return [
@@ -266,7 +257,7 @@ def turned_away(lab):
         time.sleep(0.003)
         try:
             tls.sendall(request())
-            drain(lab, tls)
+            lab.drain(tls)
         except OSError as error:
             lab.say(error)
         tls.close()
@@ -290,7 +281,7 @@ def plain_text(lab):
             tls = lab.client(version=version)
             tls.sendall(request())
             read_answer(tls)
-            drain(lab, tls)
+            lab.drain(tls)
             tls.close()
     return [T("record-corruption", "fatal_alert", "client", (False, False), fault=["undetermined", "server"], never=["client", "network", "proxy"], by_also=["server"], note=f"TLS {version}: the server's last word is plain text in the middle of TLS, as Exim and vsftpd say it when they give up; the client answers with a fatal alert, as long as a close_notify", **EST) for version in ("1.2", "1.3")]
 
@@ -306,7 +297,7 @@ def unused(lab, pause):
     with lab.tap(expr="tcp[tcpflags] != tcp-ack"):
         for _ in range(2):
             sock = lab.connect()
-            drain(lab, sock)
+            lab.drain(sock)
             sock.close()
 
 
