@@ -105,6 +105,16 @@ def long_hello(lab):
     return ctx
 
 
+def greet_at_length(lab, timeout):
+    """A connection whose ClientHello of two segments may fail; its socket, still open."""
+    sock = lab.connect(timeout=timeout)
+    try:
+        long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
+    except OSError as error:
+        lab.say(error)
+    return sock
+
+
 @scenario("large-client-hello-dropped", ext="pcapng", needs=["nginx"])
 def large_hello(lab):
     lab.nginx()
@@ -119,11 +129,7 @@ def large_hello(lab):
         lab.curl("https://api.example.com/small")
         time.sleep(0.2)
         lab.net.bridge.hook = eat_second
-        sock = lab.connect(timeout=12)
-        try:
-            long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
-        except OSError as error:
-            lab.say(error)
+        sock = greet_at_length(lab, timeout=12)
     sock.close()
     return [
         T("clean-close", "close_notify", "client", (True, False), note="a ClientHello of one segment to the same server first: fine", tested="clean-close", **CLEAN),

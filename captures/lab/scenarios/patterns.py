@@ -5,7 +5,7 @@ import time
 
 import net
 from lab import T, answer, fetch, leave, request, scenario, staggered
-from scenarios.boxes import long_hello
+from scenarios.boxes import greet_at_length
 from scenarios.timers import CLEAN, EST, ask_again, forget
 
 HANDSHAKE = dict(phase="client_hello")
@@ -175,12 +175,7 @@ def both_sizes(lab, times):
     """A ClientHello of one segment and one of two, by turns."""
     for _ in range(times):
         lab.curl("https://api.example.com/small", "--tlsv1.3")
-        sock = lab.connect(timeout=8)
-        try:
-            long_hello(lab).wrap_socket(sock, server_hostname="api.example.com")
-        except OSError as error:
-            lab.say(error)
-        sock.close()
+        greet_at_length(lab, timeout=8).close()
         time.sleep(0.1)
 
 
