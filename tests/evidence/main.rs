@@ -13,6 +13,7 @@ use std::process::{Command, Output};
 use common::{Owned, load};
 use serde_json::Value;
 use whohungup::base::{At, Frame, Time};
+use whohungup::capture::{CaptureWriter, NewInterface, NewPacket};
 use whohungup::decode::{Checksum, Decoded, Decoder};
 use whohungup::tls::inspection_word;
 
@@ -291,9 +292,24 @@ fn what_keys_showed_is_told_and_so_is_that_it_takes_them() {
     assert!(!out.contains("showed more"), "{out}");
 }
 
+/// The capture again in `folder`, with secrets in it.
+fn with_secrets(folder: &Path, path: &Path, secrets: &[u8]) -> PathBuf {
+    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
+    writer.secrets(secrets).unwrap();
+    let frames = load(path).frames;
+    let interface = writer.interface(NewInterface::new(frames[0].link));
+    for frame in &frames {
+        let time = Time::from_nanos(frame.time);
+        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
+    }
+    let with_secrets = folder.join("with-secrets.pcapng");
+    fs::write(&with_secrets, writer.into_inner()).unwrap();
+    with_secrets
+}
+
 #[test]
 fn only_a_sessions_own_secrets_go_with_it() {
-    use whohungup::capture::{CaptureFile, CaptureWriter, NewInterface, NewPacket};
+    use whohungup::capture::CaptureFile;
     let folder = tempfile::tempdir().unwrap();
     let path = office();
     let sessions = common::sessions_of(&path).0;
@@ -302,17 +318,7 @@ fn only_a_sessions_own_secrets_go_with_it() {
         session.tls.client_hello.as_ref().unwrap().random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
     let line = |number: u32| format!("CLIENT_RANDOM {} {}\n", random(number), format!("{number:02x}").repeat(48));
-    // The capture again, with secrets of two sessions in it.
-    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
-    writer.secrets(format!("# comment\n{}{}", line(5), line(6)).as_bytes()).unwrap();
-    let frames = load(&path).frames;
-    let interface = writer.interface(NewInterface::new(frames[0].link));
-    for frame in &frames {
-        let time = Time::from_nanos(frame.time);
-        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
-    }
-    let with_secrets = folder.path().join("with-secrets.pcapng");
-    fs::write(&with_secrets, writer.into_inner()).unwrap();
+    let with_secrets = with_secrets(folder.path(), &path, format!("# comment\n{}{}", line(5), line(6)).as_bytes());
     for (more, expected) in [(&["5"][..], String::new()), (&["5", "--with-secrets", "--force"], line(5))] {
         bundle(folder.path(), &with_secrets, more);
         let mut file = CaptureFile::open(&folder.path().join("out/session.pcapng"), 0).unwrap();
@@ -323,19 +329,9 @@ fn only_a_sessions_own_secrets_go_with_it() {
 
 #[test]
 fn secrets_that_go_with_the_packets_are_no_ground_outside_them() {
-    use whohungup::capture::{CaptureWriter, NewInterface, NewPacket};
     let folder = tempfile::tempdir().unwrap();
     let path = common::directory().join("clean-close.pcapng");
-    let mut writer = CaptureWriter::new(Vec::new(), &[]).unwrap();
-    writer.secrets(&fs::read(path.with_extension("keys")).unwrap()).unwrap();
-    let frames = load(&path).frames;
-    let interface = writer.interface(NewInterface::new(frames[0].link));
-    for frame in &frames {
-        let time = Time::from_nanos(frame.time);
-        writer.packet(&NewPacket { interface, time, wire_len: frame.wire_len, outgoing: None, data: &frame.data, comments: &[] }).unwrap();
-    }
-    let with_secrets = folder.path().join("with-secrets.pcapng");
-    fs::write(&with_secrets, writer.into_inner()).unwrap();
+    let with_secrets = with_secrets(folder.path(), &path, &fs::read(path.with_extension("keys")).unwrap());
     let number = numbers(&path).remove(0);
     let alone = bundle(folder.path(), &with_secrets, &[&number]);
     assert!(alone.contains("secrets of a key log showed more"), "{alone}");
