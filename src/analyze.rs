@@ -127,8 +127,8 @@ pub struct Analyzer {
     dying: VecDeque<(Time, Handle)>,
     /// Half-open connections, in the order in which they will be given up.
     half_open: VecDeque<(Time, Handle)>,
-    /// Nothing of this is due before then. `None`: it has changed since that was looked at.
-    quiet_until: Option<Time>,
+    /// Nothing of this is due before then. The earliest time: it has changed since that was looked at.
+    quiet_until: Time,
     /// Bytes held beyond holes, over all flows.
     held: usize,
     /// Addresses and ports that spoke TLS.
@@ -167,7 +167,7 @@ impl Analyzer {
             ahead: Ahead::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
-            quiet_until: None,
+            quiet_until: Time::MIN,
             held: 0,
             servers: HashSet::default(),
             candidates: Vec::new(),
@@ -229,7 +229,7 @@ impl Analyzer {
     #[inline]
     pub fn tick(&mut self, now: Time) {
         self.end.time = self.end.time.max(now);
-        if self.quiet_until.is_none_or(|until| until <= now) {
+        if self.quiet_until <= now {
             self.settle(now);
         }
     }
@@ -253,7 +253,7 @@ impl Analyzer {
         }
         self.go_round(now);
         let dues = [self.dying.front().map(|(due, _)| *due), self.half_open.front().map(|(due, _)| *due), self.next_round()];
-        self.quiet_until = dues.into_iter().flatten().min().or(Some(Time::MAX));
+        self.quiet_until = dues.into_iter().flatten().min().unwrap_or(Time::MAX);
     }
 
     /// The capture itself says that it lost packets: so many, no later than now. It limits what is said of connections that were open then.
@@ -387,7 +387,7 @@ impl Analyzer {
         if !flow.dying && flow.is_over() {
             flow.dying = true;
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
-            self.quiet_until = None;
+            self.quiet_until = Time::MIN;
         }
         Belongs { connection, late: false, up }
     }
@@ -426,7 +426,7 @@ impl Analyzer {
         let place = self.open(*key, segment.at);
         if numbers.open() {
             self.half_open.push_back((segment.at.time.plus(SYN_PATIENCE), self.flows.handle(place)));
-            self.quiet_until = None;
+            self.quiet_until = Time::MIN;
             if self.half_open.len() > 2 * self.flows.len() + LINGERING {
                 // Most have come up since: the queue must not grow with the rate of connections either.
                 let flows = &self.flows;

@@ -2,6 +2,7 @@
 
 use super::table::Handle;
 use super::{Analyzer, LINGER};
+use crate::base::Time;
 use crate::session::Flow;
 
 /// Half-open connections passed over, to make room for one, because their SYN was repeated or refused: that is a client, seldom a flood.
@@ -11,7 +12,7 @@ impl Analyzer {
     /// Keeps the table within its bound: half-open connections go first, then those that are over, then the longest idle of a few.
     pub(super) fn make_room(&mut self) {
         while self.flows.len() >= self.options.limits.connections {
-            self.quiet_until = None;
+            self.quiet_until = Time::MIN;
             let half_open = self.half_open_victim();
             if half_open.is_some() {
                 self.flooded = Some(self.end.time);

@@ -18,6 +18,8 @@ pub struct Span(i64);
 const SHIFT: u64 = 1 << 63;
 
 impl Time {
+    /// The earliest time.
+    pub const MIN: Time = Time::from_nanos(i64::MIN);
     /// The latest time.
     pub const MAX: Time = Time::from_nanos(i64::MAX);
 

@@ -1,6 +1,6 @@
 //! The judge: asks every rule, lets rules give way to better ones, and refuses to choose between readings that blame different parties.
 
-use crate::base::{GapReason, Side};
+use crate::base::Side;
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Reading, Rule};
 use crate::diagnose::rules::{self, ALL};
@@ -151,8 +151,7 @@ fn unless_hidden(session: &Session, cause: &'static str, reading: Reading) -> Re
 /// Does not name the server where its address may be a proxy's: on a port that is not known for TLS from the first byte, what went unseen of
 /// the client's words may have been a CONNECT.
 fn unless_proxied(session: &Session, context: &Context, cause: &'static str, reading: Reading) -> Reading {
-    let missed = session.side(Side::Client).gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss);
-    let unseen = session.capped(Cap::MidStream) || missed;
+    let unseen = session.capped(Cap::MidStream) || session.side(Side::Client).missed();
     if reading.fault != Fault::Server
         || !unseen
         || context.tls_port

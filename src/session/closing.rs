@@ -23,9 +23,6 @@ const LEFT_OPEN: Span = Span::from_secs(2);
 /// An objection to a Finished takes no longer.
 const PROMPT: Span = Span::from_millis(1_500);
 
-/// Length of a record's header.
-const RECORD_HEADER: u64 = 5;
-
 /// A ClientHello that had no answer for this long when the capture ended has none.
 const HELLO_PATIENCE: Span = Span::from_secs(5);
 
@@ -190,8 +187,8 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     }
     // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
     let peer = &tls.ways[peer_way];
-    let read_garbage = peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at)
-        && peer.last.is_some_and(|good| last.knew > good.offset + u64::from(good.len) + RECORD_HEADER);
+    let read_garbage =
+        peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at) && peer.last.is_some_and(|good| last.knew > good.end());
     if read_garbage {
         return Some((last, SealedReading::Fatal));
     }

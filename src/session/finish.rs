@@ -12,8 +12,6 @@ use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tcp::Half;
 use crate::tls::AlertDescription;
 
-/// Bytes of a record's header.
-const RECORD_HEADER: u64 = 5;
 /// No alert's record is longer, whatever the suite and its padding to blocks.
 const LONGEST_ALERT: u16 = 256;
 
@@ -277,7 +275,7 @@ impl Flow {
         let half = self.conn.half(way);
         let state = &tls.ways[way];
         if let Some(last) = state.last.filter(|last| last.opened)
-            && self.nothing_unseen_after(way, self.end_of_records(tls, way, last.offset + RECORD_HEADER + u64::from(last.len)))
+            && self.nothing_unseen_after(way, self.end_of_records(tls, way, last.end()))
         {
             // What it said last is known: whatever went unseen before that was no close_notify.
             return CloseNotify::Absent;

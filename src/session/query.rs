@@ -202,7 +202,7 @@ impl Session {
     /// nothing that rests on there being none can be said.
     pub fn hidden_by_padding(&self) -> bool {
         let unknown = [self.close_notify.client, self.close_notify.server].contains(&CloseNotify::Unknown);
-        self.caps.contains(&Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
+        self.capped(Cap::Padded) && unknown && matches!(self.ending, Ending::Fin | Ending::Rst)
     }
 
     /// When the connection came up, as far as that was seen before `at`: the ACK that opens it may have been missed.
@@ -234,6 +234,11 @@ impl SideFacts {
             Some((before, after)) if before < at && at.time <= after.time.plus(ONE_WRITE) => Some(before),
             _ => self.first_data.filter(|first| *first < at).map(|_| at),
         }
+    }
+
+    /// The capture lacks a part of what it sent, and its receiver did not.
+    pub fn missed(&self) -> bool {
+        self.gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss)
     }
 
     /// The path swallowed a part of what it sent, for good: never captured, never acknowledged.

@@ -1,14 +1,12 @@
 //! Which bytes of a connection's streams were read as what, and the readable ones: kept only for whoever is going to change the others.
 
 use crate::base::{PerWay, Piece, Way};
-use crate::tls::{Body, ContentType, Partial, RecordHead};
+use crate::tls::{Body, ContentType, Partial, RECORD_HEADER, RecordHead};
 
 /// Delivered bytes kept until it is known what they are: the longest record, and its header.
 const WINDOW: usize = 20 * 1024;
 /// Bytes kept of each way's readable parts.
 const READABLE: usize = 256 * 1024;
-/// Length of a record header.
-const HEADER: u64 = 5;
 
 /// What both streams consist of.
 #[derive(Debug, Default)]
@@ -148,7 +146,7 @@ impl Spans {
     pub(super) fn record(&mut self, way: Way, head: &RecordHead, body: &Body<'_>) {
         let sealed = matches!(body, Body::Sealed(_)) || head.typ == ContentType::APPLICATION_DATA || head.typ == ContentType::HEARTBEAT;
         let kind = if sealed { PartKind::Sealed { control: is_control(head.typ) } } else { PartKind::Clear };
-        self.ways[way].add(Part { offset: head.extent.offset, end: head.extent.offset + HEADER + u64::from(head.len), kind });
+        self.ways[way].add(Part { offset: head.extent.offset, end: head.extent.offset + RECORD_HEADER + u64::from(head.len), kind });
     }
 
     /// The newest record of `way` is one of the handshake's, whatever its type.
@@ -160,7 +158,7 @@ impl Spans {
 
     /// The stream ends in a record; `sealed`: its direction is encrypted.
     pub(super) fn cut(&mut self, way: Way, partial: &Partial, sealed: bool) {
-        let (have, header) = (u64::from(partial.have), if partial.need.is_some() { HEADER } else { 0 });
+        let (have, header) = (u64::from(partial.have), if partial.need.is_some() { RECORD_HEADER } else { 0 });
         let hidden = sealed || partial.typ == ContentType::APPLICATION_DATA || partial.typ == ContentType::HEARTBEAT;
         let kind = match hidden && partial.need.is_some() {
             true => PartKind::Sealed { control: is_control(partial.typ) },

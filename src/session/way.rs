@@ -1,7 +1,7 @@
 //! What is kept of each direction of a TLS session while it is read.
 
 use crate::base::{At, Way, prefetch};
-use crate::tls::Alert;
+use crate::tls::{Alert, RECORD_HEADER};
 
 /// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ impl WayState {
         self.app_bytes += u64::from(seen.len);
         self.last_app = Some(seen.at);
         self.last_app_knew = seen.knew;
-        self.last_app_end = seen.offset + 5 + u64::from(seen.len);
+        self.last_app_end = seen.end();
         if self.app_records == 1 {
             self.first_app = Some(seen.at);
             self.ticket_like = (seen.len, 1);
@@ -139,6 +139,13 @@ pub struct SealedRecord {
     pub knew: u64,
     /// It was opened: what it holds is known, and if it is an alert, it is among those read.
     pub opened: bool,
+}
+
+impl SealedRecord {
+    /// Where it ends in its sender's stream.
+    pub fn end(&self) -> u64 {
+        self.offset + RECORD_HEADER + u64::from(self.len)
+    }
 }
 
 /// An alert that could be read, in clear or with keys.

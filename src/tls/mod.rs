@@ -29,6 +29,6 @@ pub use handshake::{HandshakeType, group_name, is_grease, server_key_exchange_gr
 pub use hello::{ClientHello, Downgrade, ServerHello, ServerName};
 pub use inspection::{inspection_product, inspection_word};
 pub use name_match::{NameMatch, name_matches};
-pub use record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Unread, Version};
+pub use record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RECORD_HEADER, RecordHead, Unit, Unread, Version};
 pub use secrets::{KeyLog, KeyLogCounts, Secret, SecretKind, Secrets};
 pub use sniff::{Sniff, looks_like_tls};

@@ -265,6 +265,9 @@ pub struct PartialMessage {
     pub have: u32,
 }
 
+/// Length of a record header, in bytes (RFC 8446 section 5.1).
+pub const RECORD_HEADER: u64 = 5;
+
 /// The longest record body any version allows: 2^14 and 2048 for what protection may add (RFC 5246 section 6.2.3).
 pub(super) const MAX_BODY: u16 = 16_384 + 2_048;
 

@@ -95,7 +95,7 @@ enum Topic {
 type Touched = (Topic, Time, Time);
 
 /// All times.
-const EVER: (Time, Time) = (Time::from_nanos(i64::MIN), Time::from_nanos(i64::MAX));
+const EVER: (Time, Time) = (Time::MIN, Time::MAX);
 
 /// A session whose verdict may still change.
 #[derive(Debug)]

@@ -80,6 +80,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::session::{Act, CloseNotify, Ending, Phase, Session};
+use crate::tls::RECORD_HEADER;
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -167,9 +168,6 @@ fn never_served(session: &Session, root: &Act) -> bool {
     let unread = root.knew.is_some_and(|knew| knew + asked <= client.last_app_end);
     session.crossed_by_request() && unread && at_once
 }
-
-/// Length of a record's header.
-const RECORD_HEADER: u64 = 5;
 
 /// An idle connection is not closed so soon after it came up.
 const AT_ONCE: Span = Span::from_secs(1);

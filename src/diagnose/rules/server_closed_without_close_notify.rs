@@ -63,7 +63,8 @@
 //! - With a key log of HTTP/1, HTTP/2 or WebSocket: whether the answer was whole is read, not guessed. "100 of 1000 bytes" is `data_lost`
 //!   and the server's; a whole answer is nobody's fault, and costs nothing.
 //! - Half a second after the last data, with nothing outstanding, a complete answer is as likely as a cut one: `undetermined`. So it is
-//!   where a short answer to the only request of a connection, in HTTP, and the FIN come in one breath (Connection: close).
+//!   where a short answer to the only request of a connection, in HTTP, and the FIN come in one breath (Connection: close), where what was
+//!   said last in HTTP/2 is short (a GOAWAY, or the end of an answer), and where the capture lacks a part of what was said.
 //! - A FIN on a record boundary proves nothing about completeness. Only keys (Content-Length, END_STREAM) decide it; a record cut in the
 //!   middle is `server-truncated-record`.
 //! - Looks alike: `server-idle-timeout` (nothing outstanding, after a silence), `client-closed-without-close-notify` (the client's FIN was

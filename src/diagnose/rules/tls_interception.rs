@@ -69,7 +69,7 @@
 //! - Durumeric et al., "The Security Impact of HTTPS Interception", NDSS 2017.
 //! - RFC 8446 section 9.3 (invariants for middleboxes); RFC 5280. Mozilla: MITM detection; Node.js: `NODE_EXTRA_CA_CERTS`.
 
-use crate::base::{GapReason, Side, printable};
+use crate::base::{Side, printable};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
@@ -112,7 +112,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     let root = session.root().filter(|root| root.side == Some(Side::Client) && root.at >= at)?;
     let left = session.phase != Phase::Established || session.side(Side::Client).app_records == 0;
     // What went unseen may have been what it asked for, and was given.
-    let unseen = Side::BOTH.iter().any(|side| session.side(*side).gaps.iter().any(|(_, _, why)| *why == GapReason::CaptureLoss));
+    let unseen = Side::BOTH.iter().any(|side| session.side(*side).missed());
     if !left || unseen || !matches!(session.ending, Ending::FatalAlert | Ending::Fin | Ending::Rst) {
         return None;
     }

@@ -5,7 +5,7 @@ use super::protect::{Header, RecordKey};
 use super::suite::Parts;
 use crate::tls::handshake::{Assembly, Fed, HandshakeType, u24};
 use crate::tls::secrets::Secret;
-use crate::tls::{Alert, AlertDescription, AlertLevel, ContentType, Extent, Inner, Message, RecordHead, Suite, Version};
+use crate::tls::{Alert, AlertDescription, AlertLevel, ContentType, Extent, Inner, Message, RECORD_HEADER, RecordHead, Suite, Version};
 use zeroize::Zeroizing;
 
 /// Work spent on finding the sequence number of one record after a hole, in bytes tried.
@@ -18,9 +18,6 @@ const SEARCH_TRY: u64 = 64;
 const UNSURE: u64 = 1 << 16;
 /// Records in a row that did not open and may have counted or not.
 const STRAY: u64 = 8;
-
-/// Bytes of a record's header.
-const RECORD_HEADER: u64 = 5;
 
 /// Suites of TLS 1.3 that can be opened, for where the ServerHello that chose one was not seen.
 const TLS13_SUITES: [Suite; 5] = [Suite(0x1301), Suite(0x1302), Suite(0x1303), Suite(0x1304), Suite(0x1305)];
