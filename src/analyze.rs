@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use self::ahead::{Ahead, prefetch_all};
+use self::ahead::prefetch_all;
 use self::hanging::Rounds;
 use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
@@ -121,7 +121,6 @@ pub struct Analyzer {
     /// Lent out while a frame is looked at.
     decoder: Option<Box<Decoder>>,
     flows: Table,
-    ahead: Ahead,
     streams: Streams,
     /// Connections that are over, in the order in which they will be reported.
     dying: VecDeque<(Time, Handle)>,
@@ -164,7 +163,6 @@ impl Analyzer {
             company: Company::new(options.limits.revisable),
             decoder: None,
             flows: Table::default(),
-            ahead: Ahead::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
             quiet_until: Time::MIN,
@@ -189,13 +187,26 @@ impl Analyzer {
     /// Takes in a frame. The connection it belongs to: by its segment, or by the one that an ICMP error in it quotes. A segment in IP fragments
     /// belongs with the last of them; see [`Analyzer::joined`].
     pub fn push(&mut self, frame: &Frame<'_>) -> Option<Belongs> {
-        self.totals.frames += 1;
-        self.totals.first.get_or_insert(frame.at.time);
-        self.totals.last = self.totals.last.max(Some(frame.at.time));
+        self.count_in(std::slice::from_ref(frame));
+        let mut segment = Segment::default();
+        let plainly = plain(frame, &mut segment);
+        self.take_in(frame, plainly.then_some(&segment), None)
+    }
+
+    /// Counts frames.
+    fn count_in(&mut self, frames: &[Frame<'_>]) {
+        self.totals.frames += frames.len() as u64;
+        if let Some(first) = frames.first() {
+            self.totals.first.get_or_insert(first.at.time);
+        }
+        self.totals.last = self.totals.last.max(frames.iter().map(|frame| frame.at.time).max());
+    }
+
+    /// Takes in a frame that was counted; `segment` is the one in it if it is a [`plain`] one, and `likely` where its connection stands if it stands anywhere.
+    #[inline]
+    fn take_in(&mut self, frame: &Frame<'_>, segment: Option<&Segment<'_>>, likely: Option<u32>) -> Option<Belongs> {
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
-        let likely = self.ahead.step();
-        // By reference: moving a segment costs as much as reading it.
-        let belongs = match &plain(frame) {
+        let belongs = match segment {
             Some(segment) => Some(self.segment(segment, likely)),
             None => self.decode(frame),
         };

@@ -10,9 +10,9 @@ use std::collections::HashMap;
 
 use common::Random;
 use whohungup::analyze::{Analyzer, Options};
-use whohungup::base::{FlowKey, Limits};
+use whohungup::base::{FlowKey, Frame, Limits};
 use whohungup::capture::CaptureFile;
-use whohungup::decode::{Decoded, Decoder, foretell, plain};
+use whohungup::decode::{Decoded, Decoder, Segment, plain};
 use whohungup::session::{Flow, Given};
 
 /// Frames in all captures that took the short way, and all frames.
@@ -35,16 +35,16 @@ fn a_plain_frame_is_decoded_as_any_other() {
     for path in common::files() {
         let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
         while let Some(frame) = capture.next_frame().unwrap() {
-            let short = plain(&frame);
+            let mut short = Segment::default();
+            let is_plain = plain(&frame, &mut short);
             let long = decoder.decode(&frame);
             count.all += 1;
-            let Some(short) = short else { continue };
+            if !is_plain {
+                continue;
+            }
             count.short += 1;
             let Decoded::Tcp(long) = long else { panic!("{} frame {}: {long:?}", path.display(), frame.at.frame) };
             assert_eq!(format!("{short:?}"), format!("{long:?}"), "{}", path.display());
-            if frame.data.get(14) == Some(&0x45) {
-                assert_eq!(foretell(frame.data), Some((long.key, long.way)), "{} frame {}", path.display(), frame.at.frame);
-            }
         }
     }
     count.check();
@@ -85,24 +85,56 @@ fn an_ordinary_segment_leaves_a_connection_as_any_other() {
     count.check();
 }
 
-/// What is said of a capture's sessions by an analysis that looks ahead, or does not.
-fn told(path: &std::path::Path, looks_ahead: bool) -> String {
+/// What is said of a capture's sessions where frames are taken in one by one, or up to so many together.
+fn told(path: &std::path::Path, together: usize) -> String {
     let mut analyzer = Analyzer::new(Options::default());
     let mut capture = CaptureFile::open(path, 0).unwrap();
     loop {
-        if looks_ahead && analyzer.wants_to_look_ahead() {
-            analyzer.look_ahead(capture.ahead());
+        let mut frames = vec![Frame::default(); together];
+        let count = capture.at_hand(&mut frames);
+        analyzer.push_all(&frames[..count]);
+        if count == 0 {
+            let Ok(Some(frame)) = capture.next_frame() else { break };
+            analyzer.push(&frame);
         }
-        let Ok(Some(frame)) = capture.next_frame() else { break };
-        analyzer.push(&frame);
     }
     analyzer.finish();
     format!("{:?} {:?}", analyzer.take(), analyzer.totals())
 }
 
 #[test]
-fn looking_ahead_changes_nothing() {
+fn taking_frames_in_together_changes_nothing() {
     for path in common::files() {
-        assert_eq!(told(&path, true), told(&path, false), "{}", path.display());
+        let alone = told(&path, 0);
+        for together in [1, 7, 32, 100] {
+            assert_eq!(told(&path, together), alone, "{} by {together}", path.display());
+        }
     }
+}
+
+#[test]
+fn frames_at_hand_are_the_frames_of_the_file() {
+    let mut count = Count::default();
+    for path in common::files() {
+        let (mut some, mut each) = (CaptureFile::open(&path, 3).unwrap(), CaptureFile::open(&path, 3).unwrap());
+        loop {
+            let mut frames = [Frame::default(); 5];
+            let at_hand = some.at_hand(&mut frames);
+            count.short += at_hand as u64;
+            for frame in &frames[..at_hand] {
+                assert_eq!(format!("{frame:?}"), format!("{:?}", each.next_frame().unwrap().unwrap()), "{}", path.display());
+            }
+            count.all += at_hand as u64;
+            if at_hand < frames.len() {
+                let (short, long) = (some.next_frame().unwrap(), each.next_frame().unwrap());
+                assert_eq!(format!("{short:?}"), format!("{long:?}"), "{}", path.display());
+                if short.is_none() {
+                    break;
+                }
+                count.all += 1;
+            }
+        }
+        assert_eq!(format!("{:?}", some.info()), format!("{:?}", each.info()), "{}", path.display());
+    }
+    count.check();
 }

@@ -1,83 +1,68 @@
-//! Looks a few frames ahead, so that what is known of their connections is in the processor's caches when they come.
+//! Takes in frames several at a time, so that what is known of their connections is in the processor's caches when they are worked on.
 //!
 //! With thousands of connections at once, nearly every packet is of one that the caches have forgotten, and the work on a packet begins with
-//! a chain of waits: for the table, the connection, its TLS state. So the memory of sixteen connections is asked for together, while the
-//! packets before them are worked on. All of it is a guess: a frame may be of another connection, or of none.
+//! a chain of waits: for the table, the connection, its TLS state. So the memory of some connections is asked for together. All of that is
+//! a guess: by the time a frame's turn comes, its connection may be another, or none.
 
 use super::Analyzer;
-use crate::base::Way;
-use crate::decode::foretell;
+use crate::base::{Frame, Way};
+use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
-/// Frames looked at together: enough to work on while the next ones' memory comes.
-const AHEAD: usize = 16;
+/// Frames worked on together: enough to do while memory comes.
+pub(super) const TOGETHER: usize = 16;
 
-/// The connections that frames are likely to belong to.
-#[derive(Debug, Default)]
-struct Batch {
-    /// Where they are likely to stand, and the ways the frames go; `None` for no connection, or none that could be told.
-    likely: [Option<(u32, Way)>; AHEAD],
-    len: usize,
-}
-
-/// What is known of the next frames.
-#[derive(Debug, Default)]
-pub(super) struct Ahead {
-    /// Those that come now, and how many of them have come.
-    now: Batch,
-    come: usize,
-    /// Those after them.
-    next: Batch,
-}
-
-impl Ahead {
-    /// The place for the frame that comes now.
-    #[inline]
-    pub(super) fn step(&mut self) -> Option<u32> {
-        let likely = self.now.likely.get(self.come).copied().flatten();
-        self.come += 1;
-        likely.map(|(place, _)| place)
-    }
-}
+/// So many frames before its turn a connection's TLS state is asked for.
+const AHEAD: usize = 6;
 
 impl Analyzer {
-    /// Whether it is time for [`Analyzer::look_ahead`].
-    #[inline]
-    pub fn wants_to_look_ahead(&self) -> bool {
-        self.ahead.come >= self.ahead.now.len
+    /// Takes in frames, as [`push`](Analyzer::push) takes in each of them, and faster.
+    pub fn push_all(&mut self, frames: &[Frame<'_>]) {
+        for frames in frames.chunks(TOGETHER) {
+            self.push_some(frames);
+        }
     }
 
-    /// Prepares for the frames that [`Analyzer::push`] will get, of which `frames` are the bytes: those after the ones that were looked at
-    /// before. It changes no result, and may be left out.
-    pub fn look_ahead<'a>(&mut self, mut frames: impl Iterator<Item = &'a [u8]>) {
-        let mut now = std::mem::take(&mut self.ahead.next);
-        if now.len == 0 {
-            now = self.foretell(&mut frames);
+    /// At most [`TOGETHER`] frames.
+    fn push_some(&mut self, frames: &[Frame<'_>]) {
+        self.count_in(frames);
+        let mut segments = [Segment::default(); TOGETHER];
+        let mut plainly = [false; TOGETHER];
+        let mut likely = [None; TOGETHER];
+        for ((segment, plainly), frame) in segments.iter_mut().zip(&mut plainly).zip(frames) {
+            *plainly = plain(frame, segment);
         }
-        // What tells where their TLS state is was asked for with the batch before.
-        for (place, way) in now.likely.into_iter().flatten() {
-            if let Some(tls) = self.flows.get(place).and_then(|flow| flow.reading.tls.as_ref()) {
-                tls.prefetch(way);
+        // One loop for each link of the chain: what one turn of a loop waits for, those after it wait for at the same time.
+        for ((segment, plainly), likely) in segments.iter().zip(plainly).zip(&mut likely) {
+            if plainly {
+                *likely = self.flows.likely(&segment.key);
             }
         }
-        let next = self.foretell(&mut frames);
-        self.ahead = Ahead { now, come: 0, next };
+        for (segment, likely) in segments.iter().zip(likely) {
+            if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
+                flow.prefetch(segment.way);
+            }
+        }
+        let mut next = segments.iter().zip(likely);
+        for (segment, likely) in next.by_ref().take(AHEAD) {
+            self.prefetch_tls(likely, segment.way);
+        }
+        for (((segment, plainly), likely), frame) in segments.iter().zip(plainly).zip(likely).zip(frames) {
+            if let Some((soon, likely)) = next.next() {
+                self.prefetch_tls(likely, soon.way);
+            }
+            self.take_in(frame, plainly.then_some(segment), likely);
+        }
     }
 
-    /// The next batch, what is known of its connections' TCP on its way to the caches.
+    /// Has the TLS state of a connection brought into the caches. Where that is was asked for before.
     #[inline]
-    fn foretell<'a>(&self, frames: &mut impl Iterator<Item = &'a [u8]>) -> Batch {
-        let mut batch = Batch::default();
-        for (likely, frame) in batch.likely.iter_mut().zip(frames) {
-            batch.len += 1;
-            *likely = foretell(frame).and_then(|(key, way)| Some((self.flows.likely(&key)?, way)));
+    fn prefetch_tls(&self, likely: Option<u32>, way: Way) {
+        if let Some(place) = likely
+            && let Some(tls) = self.flows.get(place).and_then(|flow| flow.reading.tls.as_ref())
+        {
+            tls.prefetch(way);
         }
-        for (place, way) in batch.likely.into_iter().flatten() {
-            if let Some(flow) = self.flows.get(place) {
-                flow.prefetch(way);
-            }
-        }
-        batch
     }
 }
 

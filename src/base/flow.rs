@@ -24,7 +24,7 @@ impl fmt::Display for Endpoint {
 /// The two endpoints of a connection in canonical order, the same for both directions.
 ///
 /// Packed: it is compared, hashed and copied for every packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowKey {
     /// Both addresses, each as [`packed`].
     ips: [[u64; 2]; 2],
@@ -59,9 +59,10 @@ impl fmt::Debug for FlowKey {
 }
 
 /// A direction along a [`FlowKey`]. It says nothing about roles: see [`Side`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Way {
     /// From the key's first endpoint to its second.
+    #[default]
     AtoB,
     /// From the key's second endpoint to its first.
     BtoA,

@@ -24,7 +24,7 @@ impl At {
 }
 
 /// A link-layer type as pcap and pcapng files number it (LINKTYPE_ values, <https://www.tcpdump.org/linktypes.html>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
@@ -57,7 +57,7 @@ impl LinkType {
 }
 
 /// One frame as the capture holds it. The bytes are borrowed from the reader.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Frame<'a> {
     /// Which frame, and when it was captured.
     pub at: At,

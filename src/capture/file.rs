@@ -12,7 +12,7 @@ use super::packet::{Damage, Packet};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Section, frame_number};
 use super::recognise;
-use crate::base::{At, Frame, LinkType};
+use crate::base::{At, Frame};
 
 /// A capture being read: a pcap or pcapng file, as it is or compressed by gzip or zstd, or a pipe that carries one.
 ///
@@ -29,8 +29,6 @@ pub struct CaptureFile {
     file: u16,
     size: Option<u64>,
     ended: bool,
-    /// Up to where, in the decompressed capture, packets were looked at before their time.
-    ahead: u64,
 }
 
 impl fmt::Debug for CaptureFile {
@@ -88,7 +86,7 @@ impl CaptureFile {
         };
         let info = CaptureInfo::new(format, order, compression);
         let mut capture =
-            CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false, ahead: 0 };
+            CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false };
         capture.header(format, order)?;
         Ok(capture)
     }
@@ -131,38 +129,20 @@ impl CaptureFile {
         Ok(Some((self.frame(record), self.secrets())))
     }
 
-    /// The bytes of the packets that come next, as far as they have been read already and this has not given them before; empty for a packet
-    /// that is not easily told.
-    pub fn ahead(&mut self) -> impl Iterator<Item = &[u8]> {
-        let (format, window, offset) = (&self.format, self.input.window(), self.input.offset());
-        let given = self.ahead.saturating_sub(offset);
-        let mut rest = usize::try_from(given).ok().and_then(|given| window.get(given..)).unwrap_or_default();
-        let ahead = &mut self.ahead;
-        std::iter::from_fn(move || {
-            let next = match format {
-                Parser::Pcap(pcap) => pcap.peek(&mut rest),
-                Parser::Pcapng(section) => section.peek(&mut rest),
-            };
-            *ahead = offset + (window.len() - rest.len()) as u64;
-            next
-        })
+    /// Fills `frames` with those that come next, as far as they have been read already and there is nothing but packets between them; how
+    /// many these are. 0 does not mean that the file is at its end: [`next_frame`](CaptureFile::next_frame) is how to go on.
+    pub fn at_hand<'a>(&'a mut self, frames: &mut [Frame<'a>]) -> usize {
+        let (window, start) = self.input.lend();
+        let (info, file) = (&mut self.info, self.file);
+        match &mut self.format {
+            Parser::Pcap(pcap) => lend(window, start, info, file, frames, |window, packet, _| pcap.whole(window, packet)),
+            Parser::Pcapng(section) => lend(window, start, info, file, frames, |window, packet, info| section.whole(window, packet, info)),
+        }
     }
 
     /// Reads up to behind the next packet; says how long its record was.
     #[inline]
     fn advance(&mut self) -> Result<Option<usize>, CaptureError> {
-        // Nearly always the next packet has been read already.
-        if let Parser::Pcap(pcap) = &self.format
-            && let Some(record) = pcap.whole(self.input.window(), &mut self.packet)
-        {
-            self.input.consume(record);
-            self.info.frames += 1;
-            return Ok(Some(record));
-        }
-        self.advance_further()
-    }
-
-    fn advance_further(&mut self) -> Result<Option<usize>, CaptureError> {
         if self.ended {
             return Ok(None);
         }
@@ -189,15 +169,8 @@ impl CaptureFile {
     /// The packet parsed last, whose record was `record` bytes long.
     #[inline]
     fn frame(&self, record: usize) -> Frame<'_> {
-        let packet = &self.packet;
-        Frame {
-            at: At::new(packet.time, frame_number(self.info.frames), self.file),
-            link: LinkType(packet.link),
-            wire_len: packet.wire_len,
-            interface: packet.interface,
-            outgoing: packet.outgoing,
-            data: self.input.consumed(record - packet.skip, packet.len),
-        }
+        let at = At::new(self.packet.time, frame_number(self.info.frames), self.file);
+        self.packet.frame(at, self.input.consumed(record))
     }
 
     /// Consumes the next packet of a pcap file; says how long its record was.
@@ -317,6 +290,29 @@ impl CaptureFile {
             Parser::Pcapng(section) => section.secrets(),
         }
     }
+}
+
+/// Fills `frames` from the packets that `window` begins with, each of which `next` reads; how many they are. `start` moves on behind them.
+#[inline(always)]
+fn lend<'a>(
+    mut window: &'a [u8],
+    start: &mut usize,
+    info: &mut CaptureInfo,
+    file: u16,
+    frames: &mut [Frame<'a>],
+    mut next: impl FnMut(&[u8], &mut Packet, &mut CaptureInfo) -> Option<usize>,
+) -> usize {
+    let mut packet = Packet::default();
+    let mut count = 0;
+    for frame in frames {
+        let Some((taken, rest)) = next(window, &mut packet, info).and_then(|record| window.split_at_checked(record)) else { break };
+        window = rest;
+        *start += taken.len();
+        info.frames += 1;
+        count += 1;
+        *frame = packet.frame(At::new(packet.time, frame_number(info.frames), file), taken);
+    }
+    count
 }
 
 /// The error for bytes that do not begin as a capture does.

@@ -103,8 +103,8 @@ pub(super) struct Input {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Offset of `bytes[start]` in the decompressed capture.
-    offset: u64,
+    /// Offset of `bytes[0]` in the decompressed capture.
+    base: u64,
     stop: Option<Stop>,
 }
 
@@ -131,7 +131,7 @@ impl Input {
             Some(Compression::Gzip) => Decoder::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, source)))),
             Some(Compression::Zstd) => Decoder::Zstd(Box::new(ZstdReader::new(BufReader::with_capacity(CHUNK, source)))),
         };
-        let input = Input { decoder, bytes: vec![0; CHUNK], start: 0, end: 0, offset: 0, stop: None };
+        let input = Input { decoder, bytes: vec![0; CHUNK], start: 0, end: 0, base: 0, stop: None };
         Ok((input, compression))
     }
 
@@ -145,6 +145,7 @@ impl Input {
     fn fill(&mut self, count: usize) -> bool {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
+        self.base += self.start as u64;
         self.start = 0;
         while self.end < count {
             if self.stop.is_some() {
@@ -182,24 +183,27 @@ impl Input {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// The window, and where it starts: to be moved on by as many bytes as are taken from its beginning, all of which stay lent out.
+    #[inline]
+    pub(super) fn lend(&mut self) -> (&[u8], &mut usize) {
+        (self.bytes.get(self.start..self.end).unwrap_or_default(), &mut self.start)
+    }
+
     /// Moves the window's start `count` bytes on.
     #[inline]
     pub(super) fn consume(&mut self, count: usize) {
-        let count = count.min(self.end - self.start);
-        self.start += count;
-        self.offset += count as u64;
+        self.start += count.min(self.end - self.start);
     }
 
-    /// `len` bytes of what was consumed last, from `back` bytes before the window.
+    /// The last `len` bytes that were consumed.
     #[inline]
-    pub(super) fn consumed(&self, back: usize, len: usize) -> &[u8] {
-        let from = self.start.saturating_sub(back);
-        self.bytes.get(from..from.saturating_add(len)).unwrap_or_default()
+    pub(super) fn consumed(&self, len: usize) -> &[u8] {
+        self.bytes.get(self.start.saturating_sub(len)..self.start).unwrap_or_default()
     }
 
     /// Offset of the window's first byte in the decompressed capture.
     pub(super) fn offset(&self) -> u64 {
-        self.offset
+        self.base + self.start as u64
     }
 
     /// Bytes read of the file or pipe itself.

@@ -1,7 +1,7 @@
 //! Where a packet lies in its record, and when it was captured: what the formats' parsers hand to the reader.
 
 use super::info::Resolution;
-use crate::base::Time;
+use crate::base::{At, Frame, LinkType, Time};
 
 /// A packet longer than this is taken for damage: no link carries one (Wireshark's largest, for USB, is 128 MiB; for networks 256 KiB).
 pub(super) const MAX_PACKET: usize = 64 << 20;
@@ -43,6 +43,21 @@ pub(super) struct Packet {
     pub(super) skip: usize,
     /// How many bytes were captured.
     pub(super) len: usize,
+}
+
+impl Packet {
+    /// The packet as a frame; `record` is what it was read from.
+    #[inline]
+    pub(super) fn frame<'a>(&self, at: At, record: &'a [u8]) -> Frame<'a> {
+        Frame {
+            at,
+            link: LinkType(self.link),
+            wire_len: self.wire_len,
+            interface: self.interface,
+            outgoing: self.outgoing,
+            data: record.get(self.skip..self.skip + self.len).unwrap_or_default(),
+        }
+    }
 }
 
 /// Turns an interface's ticks into time.

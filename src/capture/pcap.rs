@@ -60,15 +60,6 @@ impl Pcap {
         if self.modified { MODIFIED_HEADER } else { PACKET_HEADER }
     }
 
-    /// Takes the packet that `rest` begins with from it, if it is there to its end.
-    #[inline]
-    pub(super) fn peek<'a>(&self, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let [_, _, _, _, _, _, _, _, a, b, c, d, _, _, _, _] = *rest.first_chunk::<PACKET_HEADER>()?;
-        let (data, after) = rest.get(self.packet_header()..)?.split_at_checked(self.order.u32([a, b, c, d]) as usize)?;
-        *rest = after;
-        Some(data)
-    }
-
     /// Reads the header of the packet that `window` begins with, if all of it is there; says how long its record is.
     #[inline]
     pub(super) fn whole(&self, window: &[u8], packet: &mut Packet) -> Option<usize> {

@@ -93,25 +93,19 @@ impl Section {
         Ok(Block { kind, len })
     }
 
-    /// Takes the packet of the next block from `rest` that holds one, if it is there to its end; an empty one for what is not an Enhanced
-    /// Packet Block.
+    /// Reads the Enhanced Packet Block that `window` begins with, if it does and all of it is there; says how long it is.
     #[inline]
-    pub(super) fn peek<'a>(&self, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-        loop {
-            let [k0, k1, k2, k3, l0, l1, l2, l3] = *rest.first_chunk()?;
-            let (kind, len) = (self.order.u32([k0, k1, k2, k3]), self.order.u32([l0, l1, l2, l3]) as usize);
-            let (block, after) = rest.split_at_checked(len.max(BLOCK_HEAD))?;
-            *rest = after;
-            match kind {
-                ENHANCED_PACKET => {
-                    let (head, data) = block.split_first_chunk::<28>()?;
-                    let [.., a, b, c, d, _, _, _, _] = *head;
-                    return Some(data.get(..self.order.u32([a, b, c, d]) as usize).unwrap_or_default());
-                }
-                SIMPLE_PACKET | OBSOLETE_PACKET => return Some(&[]),
-                _ => {}
-            }
+    pub(super) fn whole(&mut self, window: &[u8], packet: &mut Packet, info: &mut CaptureInfo) -> Option<usize> {
+        let head = window.first_chunk::<BLOCK_HEAD>()?;
+        let [k0, k1, k2, k3, ..] = *head;
+        if self.order.u32([k0, k1, k2, k3]) != ENHANCED_PACKET {
+            return None;
         }
+        let block = self.head(head).ok()?;
+        let len = block.len;
+        // What is wrong with it is said when it is read again: so far nothing has changed.
+        self.block(block, window.get(..len)?, packet, info).ok()?;
+        Some(len)
     }
 
     /// Reads a whole block. Whether it holds a packet: its place is counted from the beginning of the block.

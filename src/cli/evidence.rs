@@ -67,7 +67,7 @@ pub(super) fn evidence(args: &EvidenceArgs, console: &mut Console<'_>) -> anyhow
     let total = parts.iter().map(|part| part.metadata().map_or(0, |metadata| metadata.len())).sum();
     let mut progress = Progress::new(Some(total).filter(|_| console.watched));
     catch_signals(&stop)?;
-    let made = evidence::make(&request, &target, &mut |read| progress.step(|| read)).map_err(|error| refused(&target, &error));
+    let made = evidence::make(&request, &target, &mut |read| progress.step(1, || read)).map_err(|error| refused(&target, &error));
     drop(progress);
     if let (Err(error), Some(signal)) = (&made, stop.signal()) {
         console.complain(&error.to_string());

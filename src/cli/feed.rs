@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::analyze::{Analyzer, Finished, Options, Settling, Totals};
-use crate::base::{Limits, Time, printable};
+use crate::base::{Frame, Limits, Time, printable};
 use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
 use crate::cli::args::{self, Keys, Selectors};
 use crate::cli::keylog::KeyLogs;
@@ -18,6 +18,8 @@ use crate::report::json::Opening;
 use crate::report::time::Clock;
 use crate::tls::Secrets;
 
+/// Frames taken in at once.
+const TOGETHER: usize = 16;
 /// Numbers remembered of the sessions that fit the selection.
 const CHOSEN: usize = 100_000;
 
@@ -292,15 +294,28 @@ impl Feed {
                 self.finished = !self.analyzer.finish_some();
                 return Ok(!self.finished || self.has_more());
             };
-            if self.analyzer.wants_to_look_ahead() {
-                self.analyzer.look_ahead(capture.ahead());
+            if self.selection.is_some() {
+                let mut frames = [Frame::default(); TOGETHER];
+                let count = capture.at_hand(&mut frames);
+                let frames = frames.get(..count).unwrap_or_default();
+                if !frames.is_empty() {
+                    self.keylogs.look(count, self.analyzer.secrets(), &mut self.problems);
+                    self.analyzer.push_all(frames);
+                    self.filter.see(frames)?;
+                    let done = self.done;
+                    self.progress.step(count, || done + capture.position());
+                    if self.has_more() {
+                        return Ok(true);
+                    }
+                    continue;
+                }
             }
             let first = match capture.next_with_secrets() {
                 Ok(Some((frame, lines))) => {
                     self.keylogs.take(lines, self.analyzer.secrets());
-                    self.keylogs.look(self.analyzer.secrets(), &mut self.problems);
+                    self.keylogs.look(1, self.analyzer.secrets(), &mut self.problems);
                     self.analyzer.push(&frame);
-                    self.filter.see(&frame)?;
+                    self.filter.see(&[frame])?;
                     self.selection.is_none().then_some(frame.at.time)
                 }
                 Ok(None) => {
@@ -315,7 +330,7 @@ impl Feed {
                 }
             };
             let done = self.done;
-            self.progress.step(|| done + capture.position());
+            self.progress.step(1, || done + capture.position());
             if let Some(first) = first {
                 self.link_types = capture.info().interfaces.iter().map(|interface| interface.link.0).collect();
                 self.link_types.dedup();
@@ -445,18 +460,20 @@ mod bpf {
             Ok(Filter(Some((BpfFilter::new(expression)?, Decoder::new(), HashSet::default()))))
         }
 
-        pub(super) fn see(&mut self, frame: &Frame<'_>) -> anyhow::Result<()> {
+        pub(super) fn see(&mut self, frames: &[Frame<'_>]) -> anyhow::Result<()> {
             let Some((filter, decoder, met)) = &mut self.0 else { return Ok(()) };
-            if !filter.matches(frame)? {
-                return Ok(());
+            for frame in frames {
+                if !filter.matches(frame)? {
+                    continue;
+                }
+                let key = match decoder.decode(frame) {
+                    Decoded::Tcp(segment) => segment.key,
+                    Decoded::Icmp(error) => error.key,
+                    Decoded::Udp(_) | Decoded::Skipped(_) => continue,
+                };
+                met.insert(key);
+                anyhow::ensure!(met.len() <= MOST, "--filter fits more than {MOST} connections; use a narrower one");
             }
-            let key = match decoder.decode(frame) {
-                Decoded::Tcp(segment) => segment.key,
-                Decoded::Icmp(error) => error.key,
-                Decoded::Udp(_) | Decoded::Skipped(_) => return Ok(()),
-            };
-            met.insert(key);
-            anyhow::ensure!(met.len() <= MOST, "--filter fits more than {MOST} connections; use a narrower one");
             Ok(())
         }
 
@@ -487,7 +504,7 @@ mod no_bpf {
             Ok(Filter)
         }
 
-        pub(super) fn see(&mut self, _: &Frame<'_>) -> anyhow::Result<()> {
+        pub(super) fn see(&mut self, _: &[Frame<'_>]) -> anyhow::Result<()> {
             Ok(())
         }
 

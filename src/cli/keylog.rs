@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// Time that a pipe's writer has for its first line: it may be `ssh`.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
 /// Frames of a file between two looks at the clock.
-const EVERY: u32 = 1_024;
+const EVERY: u64 = 1_024;
 /// Bytes read of a key log at once.
 const CHUNK: usize = 64 * 1024;
 /// Chunks read in one go of a key log that may go on for ever while packets come.
@@ -36,7 +36,7 @@ pub(crate) struct KeyLogs {
     begun: bool,
     /// Packets are still coming: they and the key log's lines come together.
     live: bool,
-    frames: u32,
+    frames: u64,
 }
 
 /// A key log that may be growing.
@@ -92,14 +92,15 @@ impl KeyLogs {
         self.taken = 0;
     }
 
-    /// Looks whether the key logs have grown, if it is time for that.
+    /// So many more frames come: looks whether the key logs have grown, if it is time for that.
     #[inline]
-    pub(crate) fn look(&mut self, secrets: &mut Secrets, problems: &mut Vec<String>) {
+    pub(crate) fn look(&mut self, frames: usize, secrets: &mut Secrets, problems: &mut Vec<String>) {
         if self.files.is_empty() {
             return;
         }
-        self.frames = self.frames.wrapping_add(1);
-        if self.live || self.frames.is_multiple_of(EVERY) {
+        let before = self.frames / EVERY;
+        self.frames += frames as u64;
+        if self.live || self.frames / EVERY > before {
             self.look_again(secrets, problems);
         }
     }
@@ -318,7 +319,7 @@ mod tests {
         assert!(secrets.is_empty() && !secrets.may_grow(), "half a line");
         file.write_all(rest.as_bytes()).unwrap();
         for _ in 0..EVERY {
-            logs.look(&mut secrets, &mut problems);
+            logs.look(1, &mut secrets, &mut problems);
         }
         assert!(secrets.has(&random()));
         file.write_all(LINE.as_bytes()).unwrap();

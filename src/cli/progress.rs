@@ -24,10 +24,11 @@ impl Progress {
         Progress { total, frames: 0, started: None, bar: None }
     }
 
-    /// One more frame was read; `position` tells how many bytes have been.
-    pub(crate) fn step(&mut self, position: impl FnOnce() -> u64) {
-        self.frames += 1;
-        if self.total.is_some() && self.frames.is_multiple_of(EVERY) {
+    /// So many more frames were read; `position` tells how many bytes have been.
+    pub(crate) fn step(&mut self, frames: usize, position: impl FnOnce() -> u64) {
+        let before = self.frames / EVERY;
+        self.frames += frames as u64;
+        if self.total.is_some() && self.frames / EVERY > before {
             self.look(position());
         }
     }

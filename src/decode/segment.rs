@@ -27,7 +27,7 @@ impl TcpFlags {
 }
 
 /// What the TCP checksum says about a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Checksum {
     /// It fits.
     Good,
@@ -37,6 +37,7 @@ pub enum Checksum {
     Offloaded,
     /// Says nothing: the snap length cut the segment, it is a fragment's, or it does not fit but the segment is longer than an Ethernet
     /// frame holds, so that the receiving card may have joined it from several and left one part's checksum.
+    #[default]
     Unknown,
 }
 
@@ -56,7 +57,7 @@ pub struct TcpOptions {
 }
 
 /// One TCP segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Segment<'a> {
     /// The frame that carried it (the last one, where IP fragments were joined).
     pub at: At,

@@ -281,7 +281,7 @@ impl Watch {
         let mut newest = Time::default();
         for turn in 0..BATCH {
             if turn % KEYS == 0 {
-                self.keylogs.look(self.analyzer.secrets(), &mut self.unsaid);
+                self.keylogs.look(1, self.analyzer.secrets(), &mut self.unsaid);
             }
             if self.has_enough(count) {
                 return Ok(false);
