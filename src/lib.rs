@@ -89,7 +89,7 @@
 //! | a link layer or tunnel | `decode/link.rs`, `decode/tunnel.rs`; where its headers lie: `decode/layout.rs` |
 //! | a capture format | `capture/recognise.rs`, and a reader beside `capture/pcapng.rs` |
 //! | memory bounds | `base/limits.rs` |
-//! | what is cheap for the usual packet | whole segments `decode/plain.rs`, in order `Connection::accept_ordinary`, one record `Framer::next_whole`; several frames together: `analyze/ahead.rs`. Each does what the long way does: `tests/shortcuts.rs` |
+//! | what is cheap for the usual packet | whole segments `decode/plain.rs`, in order `Connection::accept_ordinary`, whole records `Tracker::skim`; several frames together: `analyze/ahead.rs`. Each does what the long way does: `tests/shortcuts.rs` |
 //! | what stays of a packet in a bundle | `evidence/mask.rs`, before TLS `evidence/text.rs`; what the streams consist of: `session/spans.rs` |
 //! | a bundle's files | `evidence/bundle.rs`; how the bundle proves itself: `evidence/case.rs` |
 //! | a column, a sentence, a field | its format's file in `report/`; fields also in `report/schema.json` and the README |

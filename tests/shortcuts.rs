@@ -13,7 +13,7 @@ use whohungup::analyze::{Analyzer, Options};
 use whohungup::base::{FlowKey, Frame, Limits};
 use whohungup::capture::CaptureFile;
 use whohungup::decode::{Decoded, Decoder, Segment, plain};
-use whohungup::session::{Flow, Given};
+use whohungup::session::{Flow, Given, Spans};
 
 /// Frames in all captures that took the short way, and all frames.
 #[derive(Default)]
@@ -78,6 +78,40 @@ fn an_ordinary_segment_leaves_a_connection_as_any_other() {
                     short.push(&segment, given);
                 }
                 long.push(&segment, given);
+                assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}, seed {seed}", path.display(), frame.at.frame);
+            }
+        }
+    }
+    count.check();
+}
+
+#[test]
+fn records_that_are_skimmed_leave_a_connection_as_any_other() {
+    // Where the streams are taken down, or a timeline is, nothing is skimmed.
+    let limits = Limits { timeline_head: 0, timeline_tail: 0, ..Limits::default() };
+    let given = Given { limits: &limits, secrets: None, room: usize::MAX };
+    let mut count = Count::default();
+    for path in common::files() {
+        for seed in 0..4 {
+            let mut random = Random::of(seed, &common::name(&path));
+            let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
+            let mut flows: HashMap<FlowKey, [Flow; 2]> = HashMap::new();
+            while let Some(frame) = capture.next_frame().unwrap() {
+                let lost = seed > 0 && random.one_in(8);
+                let Decoded::Tcp(segment) = decoder.decode(&frame) else { continue };
+                if lost {
+                    continue;
+                }
+                let [short, long] =
+                    flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, &limits)));
+                let records = |flow: &Flow| flow.said(segment.way).records;
+                let before = records(short);
+                short.push(&segment, given);
+                long.log.spans = Some(Box::<Spans>::default());
+                long.push(&segment, given);
+                long.log.spans = None;
+                count.all += u64::from(!segment.payload.is_empty() && records(short) > 0);
+                count.short += u64::from(records(short) > before);
                 assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}, seed {seed}", path.display(), frame.at.frame);
             }
         }

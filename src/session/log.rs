@@ -49,6 +49,12 @@ impl Log {
         }
     }
 
+    /// Whether anything is taken down.
+    #[inline]
+    pub fn is_written(&self) -> bool {
+        self.is_kept() || self.spans.is_some()
+    }
+
     fn is_kept(&self) -> bool {
         self.head > 0 || self.tail > 0
     }

@@ -74,8 +74,13 @@ impl Reading {
         if let Some(spans) = &mut log.spans {
             spans.piece(way, piece);
         }
-        if self.modes[way] == Mode::Tls {
-            self.read_tls(way, piece, knew, given, log);
+        // Most pieces are nothing but records of which there is nothing to note.
+        if let (Mode::Tls, Piece::Data { at, offset, bytes }, Some(tls)) = (self.modes[way], *piece, &mut self.tls) {
+            let rest = tls.skim(way, at, offset, bytes, knew, log);
+            if !rest.is_empty() {
+                let offset = offset + (bytes.len() - rest.len()) as u64;
+                self.read_tls(way, &Piece::Data { at, offset, bytes: rest }, knew, given, log);
+            }
         } else {
             self.take_otherwise(way, piece, from_start, knew, given, log);
         }

@@ -61,6 +61,9 @@ pub struct WayState {
     pub early: u32,
 }
 
+/// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
+pub(super) const JSSE_PADDING: u16 = 16;
+
 /// The greatest common divisor (Euclid).
 fn divisor(mut a: u16, mut b: u16) -> u16 {
     while b != 0 {
@@ -73,6 +76,22 @@ fn divisor(mut a: u16, mut b: u16) -> u16 {
 const BLOCK: u16 = 32;
 
 impl WayState {
+    /// Takes note of a complete record.
+    #[inline]
+    pub(super) fn see(&mut self, seen: SealedRecord) {
+        self.records = self.records.saturating_add(1);
+        self.before_last = self.last.replace(seen);
+    }
+
+    /// Lengths that a TLS 1.3 record with an alert can have, of which one without padding has `bare`.
+    #[inline]
+    pub(super) fn alert_lens(&self, bare: u16) -> [u16; 2] {
+        match self.padding {
+            Some(padding) => [bare.saturating_add(padding); 2],
+            None => [bare, bare.saturating_add(JSSE_PADDING)],
+        }
+    }
+
     /// Takes note of the length of an encrypted record, tag left out.
     pub(super) fn measure(&mut self, len: u16) {
         let (records, unit) = self.blocks;

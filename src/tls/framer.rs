@@ -21,11 +21,6 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Nothing is left to read of it.
-    pub fn is_used_up(&self) -> bool {
-        self.rest.is_empty() && self.gap.is_none()
-    }
-
     /// Nothing of `piece` read yet.
     pub fn new(piece: &Piece<'a>) -> Input<'a> {
         match *piece {
@@ -243,26 +238,29 @@ impl Framer {
         self.held.as_ref().and_then(|held| held.message.as_ref()).map_or(&[], |message| &message.bytes)
     }
 
-    /// The next unit, where that is a record of application data that lies whole in `input` and is not to be held: what
-    /// [`next`](Framer::next) would say of it, at a fraction of the cost. Most records of small exchanges are such.
+    /// The next byte is the first of a record, and nothing sealed is to be handed out.
     #[inline]
-    pub fn next_whole(&mut self, input: &mut Input<'_>) -> Option<RecordHead> {
-        if self.mode != Mode::Header || self.have != 0 {
-            return None;
-        }
-        let (&header, body) = input.rest.split_first_chunk::<5>()?;
+    pub fn is_between_records(&self) -> bool {
+        self.mode == Mode::Header && self.have == 0 && self.hold == 0
+    }
+
+    /// [Between records](Framer::is_between_records): passes over the record that `bytes` begin with, if that is one of application data and
+    /// all of it is there, as [`next`](Framer::next) would at many times the cost. Its length, and the bytes after it.
+    #[inline]
+    pub fn pass<'a>(&mut self, at: At, offset: u64, bytes: &'a [u8]) -> Option<(u16, &'a [u8])> {
+        let (&header, body) = bytes.split_first_chunk::<5>()?;
         let [23, _, _, high, low] = header else { return None };
         let len = u16::from_be_bytes([high, low]);
         let rest = body.get(len.into()..)?;
-        if flaw(&header).is_some() || (1..=self.hold).contains(&len) {
+        if flaw(&header).is_some() {
             return None;
         }
         self.set_header(header);
-        (self.start, self.offset) = (input.at, input.offset);
+        (self.start, self.offset) = (at, offset);
         (self.left, self.with_hole, self.astray) = (0, false, false);
-        input.rest = rest;
-        input.offset = input.offset.saturating_add(5 + u64::from(len));
-        Some(self.complete(input))
+        self.records += 1;
+        self.unproven = self.unproven.saturating_sub(1);
+        Some((len, rest))
     }
 
     /// The next unit, or `None` once `input` is used up.
