@@ -35,8 +35,7 @@ const TLS_PORTS: [u16; 26] = [
 const LINGER: Span = Span::from_secs(3);
 /// … unless this many wait: then the oldest has waited long enough. What is held of them must not grow with the rate of connections.
 const LINGERING: usize = 1_024;
-/// So many more are judged together then: what judges them does not fit into the processor's caches beside what reads packets. No more, so
-/// that their memory serves those that come next (glibc keeps seven allocations of a size at hand).
+/// So many more are judged together then: what judges them does not fit into the processor's caches beside what reads packets.
 const TOGETHER: usize = 6;
 /// Addresses and ports remembered because they spoke TLS.
 const SERVERS: usize = 65_536;
@@ -384,7 +383,7 @@ impl Analyzer {
         };
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
-        let connection = flow.serial.wrapping_sub(1);
+        let connection = flow.conn.serial.wrapping_sub(1);
         if flow.is_ordinary(segment) && !given.may_learn() {
             // Nothing is held of it, and nothing ends with it.
             flow.push_ordinary(segment, given);
@@ -395,8 +394,7 @@ impl Analyzer {
         flow.push(segment, given);
         let up = !was_up && flow.conn.established.is_some();
         self.held = (self.held + held(flow, given)).saturating_sub(before);
-        if !flow.dying && flow.is_over() {
-            flow.dying = true;
+        if flow.dies() {
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
             self.quiet_until = Time::MIN;
         }
@@ -467,7 +465,7 @@ impl Analyzer {
         };
         let flow = self.flows.get_mut(place)?;
         flow.push_icmp(error);
-        Some(Belongs { connection: flow.serial.wrapping_sub(1), late: false, up: false })
+        Some(Belongs { connection: flow.conn.serial.wrapping_sub(1), late: false, up: false })
     }
 
     /// Reports connections: first all are brought to their end, then all are judged, so that each of these finds its code in the caches.

@@ -68,18 +68,18 @@ impl Table {
 
     /// The connection that `handle` means, if it is still there.
     pub(super) fn held(&self, handle: Handle) -> Option<&Flow> {
-        self.get(handle.place).filter(|flow| flow.serial == handle.serial)
+        self.get(handle.place).filter(|flow| flow.conn.serial == handle.serial)
     }
 
     /// What finds the connection at `place` again, and no other.
     pub(super) fn handle(&self, place: u32) -> Handle {
-        Handle { place, serial: self.get(place).map_or(0, |flow| flow.serial) }
+        Handle { place, serial: self.get(place).map_or(0, |flow| flow.conn.serial) }
     }
 
     /// Adds a connection whose key is not in the table; its place.
     pub(super) fn insert(&mut self, mut flow: Box<Flow>) -> u32 {
         self.serial = self.serial.wrapping_add(1);
-        flow.serial = self.serial;
+        flow.conn.serial = self.serial;
         let key = flow.conn.key;
         let place = self.free.pop().unwrap_or_else(|| {
             self.flows.push(None);

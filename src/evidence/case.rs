@@ -155,7 +155,7 @@ impl<'o> Follower<'o> {
         let (number, connection) = (self.session.tcp_stream, self.session.connection);
         let begin = |key| {
             let mut flow = Flow::new(key, number, frame.at, limits);
-            flow.serial = connection.wrapping_add(1);
+            flow.conn.serial = connection.wrapping_add(1);
             flow.log.spans = spans.then(Box::<Spans>::default);
             flow
         };

@@ -127,7 +127,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
             });
         }
     }
-    for (way, rst) in flow.rsts.iter().filter(|(_, rst)| rst.survived_by.is_none()) {
+    for (way, rst) in flow.rsts().iter().filter(|(_, rst)| rst.survived_by.is_none()) {
         let peer = flow.conn.half(way.opposite());
         acts.push(Act {
             at: rst.at,
@@ -161,7 +161,7 @@ pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
     let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
     // Data that was already under way may be acknowledged by the kernel of a process that has gone; a RST then answers what comes later.
     let went =
-        flow.rsts.iter().any(|(of, rst)| *of == way && rst.kind != RstKind::Refusal && rst.at > half.fin().map_or(rst.at, |fin| fin.at));
+        flow.rsts().iter().any(|(of, rst)| *of == way && rst.kind != RstKind::Refusal && rst.at > half.fin().map_or(rst.at, |fin| fin.at));
     half.fin().is_some() && more && !went && acknowledged > before.peer_sent.max(before.knew) + 1
 }
 
@@ -224,7 +224,7 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
 /// ping and a pong), or the protocol has messages of that length.
 fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRecord) -> bool {
     let fins = [Way::AtoB, Way::BtoA].into_iter().filter_map(|way| flow.conn.half(way).fin()).map(|fin| fin.at);
-    let Some(closed) = fins.chain(flow.rsts.iter().map(|(_, rst)| rst.at)).min() else { return false };
+    let Some(closed) = fins.chain(flow.rsts().iter().map(|(_, rst)| rst.at)).min() else { return false };
     let stood = |record: &SealedRecord| closed.time.since(record.at.time) >= LEFT_OPEN;
     // What the other side said of the close came after it.
     let peer = &tls.ways[way.opposite()];
@@ -246,8 +246,8 @@ fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side
         let peer = way.opposite();
         let cut = flow.reading.tls.as_ref().is_some_and(|tls| tls.framer(peer).in_record().is_some());
         let broke_off = flow.conn.half(peer).fin().is_some()
-            || flow.rsts.iter().any(|(of, rst)| *of == peer && rst.kind == RstKind::Active && rst.survived_by.is_none());
-        let reset = flow.rsts.iter().any(|(of, _)| *of == way);
+            || flow.rsts().iter().any(|(of, rst)| *of == peer && rst.kind == RstKind::Active && rst.survived_by.is_none());
+        let reset = flow.rsts().iter().any(|(of, _)| *of == way);
         let had = flow.conn.half(way).acked().map_or(0, |ack| flow.conn.half(peer).offset_of(ack));
         let first = acts.iter().filter(|act| act.side == Some(side(way))).min_by_key(|act| act.at).and_then(|act| act.knew);
         // More than an alert and a FIN.
@@ -276,7 +276,7 @@ fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {
 }
 
 fn anything_closed(flow: &Flow) -> bool {
-    !flow.rsts.is_empty() || [Way::AtoB, Way::BtoA].into_iter().any(|way| flow.conn.half(way).fin().is_some())
+    !flow.rsts().is_empty() || [Way::AtoB, Way::BtoA].into_iter().any(|way| flow.conn.half(way).fin().is_some())
 }
 
 /// Protocols whose messages can be two bytes long: an alert cannot be told from data by its length.
@@ -393,10 +393,10 @@ fn never_came_up(flow: &Flow, client: Way, end: At) -> Option<(Ending, ClosedBy)
     if data || (conn.syn_ack.is_some() && conn.established.is_some()) || conn.half(client).fin().is_some() {
         return None;
     }
-    let refused = flow.rsts.iter().any(|(way, rst)| *way != client && rst.kind != RstKind::Active);
+    let refused = flow.rsts().iter().any(|(way, rst)| *way != client && rst.kind != RstKind::Active);
     if conn.syn_ack.is_some() {
         // Half-open: the client never completed it. A RST of its own is an end (a port scan); silence is not known to be one.
-        if flow.rsts.iter().any(|(way, _)| *way == client) {
+        if flow.rsts().iter().any(|(way, _)| *way == client) {
             return None;
         }
         return Some(if settled(last_syn, count, end) {
@@ -468,7 +468,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     }
     // It had stopped reading itself, and the other side, whose socket was gone by then, had given up on it. (Who closes while the other
     // side still waits to send has only closed.)
-    let gone = peer.fin().is_none() && flow.rsts.iter().any(|(of, rst)| *of == way.opposite() && rst.kind == RstKind::Reply);
+    let gone = peer.fin().is_none() && flow.rsts().iter().any(|(of, rst)| *of == way.opposite() && rst.kind == RstKind::Reply);
     if gone && half.window_closed() && half.zero_window().is_some_and(|(first, last)| last.time.since(first.time) >= PATIENCE) {
         return true;
     }
@@ -492,7 +492,7 @@ fn unanswered_hello(flow: &Flow, client: Way, end: At) -> bool {
 /// RSTs of the same way that follow within two seconds and run ahead of anything that was sent (NDSS 2009, RST_SEQ_CHANGE): a kernel's
 /// RSTs differ by a FIN at most.
 fn stepping(flow: &Flow, way: Way, rst: &Rst) -> bool {
-    flow.rsts.iter().any(|(of, later)| {
+    flow.rsts().iter().any(|(of, later)| {
         let apart = later.at.time.since(rst.at.time);
         *of == way
             && later.at > rst.at
@@ -504,5 +504,5 @@ fn stepping(flow: &Flow, way: Way, rst: &Rst) -> bool {
 
 /// The first RST of `way`, if it ended the connection.
 pub(super) fn final_rst(flow: &Flow, way: Way) -> Option<&Rst> {
-    flow.rsts.iter().filter(|(of, rst)| *of == way && rst.survived_by.is_none()).map(|(_, rst)| rst).next()
+    flow.rsts().iter().filter(|(of, rst)| *of == way && rst.survived_by.is_none()).map(|(_, rst)| rst).next()
 }

@@ -64,7 +64,7 @@ impl Flow {
         let exchange = self.exchange(&sides).map(Box::new);
         let tls = self.tls_facts(client);
         let mut session = Session {
-            connection: self.serial.wrapping_sub(1),
+            connection: self.conn.serial.wrapping_sub(1),
             tcp_stream: self.conn.stream,
             ends,
             roles_seen,
@@ -238,7 +238,7 @@ impl Flow {
         let before = |other: Option<At>, fin: At| other.is_some_and(|other| other < fin);
         self.conn.half(way).fin().is_some_and(|fin| {
             !before(self.conn.half(way.opposite()).fin().map(|fin| fin.at), fin.at)
-                && !before(self.rsts.first().map(|(_, rst)| rst.at), fin.at)
+                && !before(self.rsts().first().map(|(_, rst)| rst.at), fin.at)
         })
     }
 

@@ -20,31 +20,28 @@ const GAPS_KEPT: usize = 4;
 
 /// A connection being followed. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Flow {
     /// Its streams.
     pub reading: Reading,
     /// The timeline.
     pub log: Log,
-    /// A FIN or RST has been seen.
-    closing: bool,
-    /// Its end was handed to the clock: see [`Flow::is_over`].
-    pub dying: bool,
-    /// Tells it from all other connections of the analysis, which are counted from 1 as they come.
-    pub serial: u32,
     /// Its TCP side.
     pub conn: Connection,
-    /// RSTs, in order, the first few of each way.
-    pub rsts: Vec<(Way, Rst)>,
     /// What was when the first FIN or RST came.
     at_close: Option<Box<AtClose>>,
     /// What few connections have.
     seldom: Option<Box<Seldom>>,
 }
 
+// Each part begins where a line of memory does; and allocators have no larger piece at hand that would be filled as well.
+const _: () = assert!(size_of::<Flow>() == 896 && std::mem::offset_of!(Flow, conn) == 64);
+
 /// What was when the first FIN or RST came, of either side, and each side's FIN.
 #[derive(Debug)]
 struct AtClose {
+    /// The connection's end was handed to the clock: see [`Flow::is_over`].
+    dying: bool,
     said: PerWay<Said>,
     fins: PerWay<AtFin>,
 }
@@ -54,6 +51,8 @@ struct AtClose {
 struct Seldom {
     gaps: PerWay<Vec<Hole>>,
     icmp: Vec<(Way, IcmpError)>,
+    /// RSTs, in order, the first few of each way.
+    rsts: Vec<(Way, Rst)>,
 }
 
 /// A hole in a stream: where it was known to stay one, how many bytes, why.
@@ -89,10 +88,6 @@ impl Flow {
         Flow {
             conn: Connection::new(key, stream, at),
             reading: Reading::new(),
-            closing: false,
-            dying: false,
-            serial: 0,
-            rsts: Vec::new(),
             at_close: None,
             seldom: None,
             log: Log::new(limits),
@@ -190,12 +185,23 @@ impl Flow {
 
     /// It has not come up, and may still.
     pub fn is_half_open(&self) -> bool {
-        self.conn.established.is_none() && !self.dying
+        self.conn.established.is_none() && !self.is_dying()
     }
 
     /// Nothing has been seen of it but a SYN, and perhaps the answer to it.
     pub fn is_bare_attempt(&self) -> bool {
-        self.conn.established.is_none() && self.conn.syn.is_some() && self.rsts.is_empty() && !self.closing && self.seldom.is_none()
+        self.conn.established.is_none() && self.conn.syn.is_some() && !self.conn.is_closing() && self.seldom.is_none()
+    }
+
+    /// Its end was handed to the clock.
+    fn is_dying(&self) -> bool {
+        self.at_close.as_ref().is_some_and(|at_close| at_close.dying)
+    }
+
+    /// The connection [is over](Flow::is_over), which the clock must be told once: `true` that one time.
+    #[inline]
+    pub fn dies(&mut self) -> bool {
+        self.is_over() && self.at_close.as_mut().is_some_and(|at_close| !std::mem::replace(&mut at_close.dying, true))
     }
 
     /// Its SYN was sent more than once.
@@ -206,11 +212,11 @@ impl Flow {
     /// Both sides have closed, or one has reset it and nobody went on.
     #[inline]
     pub fn is_over(&self) -> bool {
-        self.closing && self.has_ended()
+        self.conn.is_closing() && self.has_ended()
     }
 
     fn has_ended(&self) -> bool {
-        let reset = self.rsts.iter().any(|(_, rst)| rst.survived_by.is_none());
+        let reset = self.rsts().iter().any(|(_, rst)| rst.survived_by.is_none());
         let closed = [Way::AtoB, Way::BtoA].into_iter().all(|way| {
             let (half, peer) = (self.conn.half(way), self.conn.half(way.opposite()));
             half.fin().is_some() && peer.acked().is_some() && half.unacked(peer.acked()) == 0
@@ -241,7 +247,6 @@ impl Flow {
             self.log.run(at, way, What::ZeroWindow(1));
         }
         if heard.fin || heard.rst.is_some() {
-            self.closing = true;
             self.note_close();
         }
         if heard.fin {
@@ -257,20 +262,21 @@ impl Flow {
             self.log.run(at, way, What::Fin(1));
         }
         if heard.alive {
-            for (_, rst) in self.rsts.iter_mut().filter(|(of, rst)| *of == way && at.time > rst.at.time) {
+            for (_, rst) in self.rsts_mut().filter(|(of, rst)| *of == way && at.time > rst.at.time) {
                 rst.outlived_by.get_or_insert(at);
             }
         }
         if heard.progress {
-            for (_, rst) in self.rsts.iter_mut().filter(|(of, rst)| *of != way && rst.outlived_by.is_some_and(|outlived| outlived < at)) {
+            for (_, rst) in self.rsts_mut().filter(|(of, rst)| *of != way && rst.outlived_by.is_some_and(|outlived| outlived < at)) {
                 rst.survived_by.get_or_insert(at);
             }
         }
         if let Some(seen) = heard.rst {
             let rst = self.describe(segment, &seen, silent);
             self.log.run(at, way, What::Rst(rst.kind, 1));
-            if self.rsts.iter().filter(|(of, _)| *of == way).count() < RSTS_KEPT {
-                self.rsts.push((way, rst));
+            let rsts = &mut self.seldom.get_or_insert_default().rsts;
+            if rsts.iter().filter(|(of, _)| *of == way).count() < RSTS_KEPT {
+                rsts.push((way, rst));
             }
         }
     }
@@ -279,7 +285,7 @@ impl Flow {
     fn note_close(&mut self) {
         if self.at_close.is_none() {
             let said = PerWay::new(self.said(Way::AtoB), self.said(Way::BtoA));
-            self.at_close = Some(Box::new(AtClose { said, fins: PerWay::default() }));
+            self.at_close = Some(Box::new(AtClose { dying: false, said, fins: PerWay::default() }));
         }
     }
 
@@ -296,6 +302,15 @@ impl Flow {
     /// Holes in `way`'s stream, the first few.
     pub fn gaps(&self, way: Way) -> &[Hole] {
         self.seldom.as_ref().map_or(&[], |seldom| &seldom.gaps[way])
+    }
+
+    /// RSTs, in order, the first few of each way.
+    pub fn rsts(&self) -> &[(Way, Rst)] {
+        self.seldom.as_ref().map_or(&[], |seldom| &seldom.rsts)
+    }
+
+    fn rsts_mut(&mut self) -> impl Iterator<Item = &mut (Way, Rst)> {
+        self.seldom.iter_mut().flat_map(|seldom| &mut seldom.rsts)
     }
 
     /// All that there is of it is a SYN in an ICMP error: the SYN itself was not captured.
@@ -319,7 +334,7 @@ impl Flow {
 
     /// `way` had closed: by its FIN, or a RST that it did not outlive.
     fn had_closed(&self, way: Way) -> bool {
-        self.conn.half(way).fin().is_some() || self.rsts.iter().any(|(of, rst)| *of == way && rst.outlived_by.is_none())
+        self.conn.half(way).fin().is_some() || self.rsts().iter().any(|(of, rst)| *of == way && rst.outlived_by.is_none())
     }
 
     fn describe(&self, segment: &Segment<'_>, seen: &RstSeen, silent: Option<At>) -> Rst {

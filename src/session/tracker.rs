@@ -17,9 +17,9 @@ const EMPTY_CERTIFICATE: u16 = 8;
 /// alerts as such, and have no message of so few bytes.
 pub(super) const USUAL_ALERT: u16 = 19;
 
-/// Both directions of a connection as TLS. What every record needs stands first.
+/// Both directions of a connection as TLS. What every record needs stands first: see [`crate::tcp::Half`].
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Tracker {
     /// Records seen, of either side.
     pub records: u32,
@@ -29,40 +29,42 @@ pub struct Tracker {
     pub protection: Option<Protection>,
     /// The way the ClientHello went.
     pub client: Option<Way>,
+    /// The session was resumed.
+    pub resumed: bool,
     /// The ServerHello.
     pub server_hello: Option<Box<ServerHello>>,
     /// The session's keys, where a key log has them or may still get them.
     pub(super) keys: Option<Box<Keys>>,
+    /// The ClientHello (the second one after a HelloRetryRequest).
+    pub client_hello: Option<Box<ClientHello>>,
+    /// The end of the ClientHello in the client's stream.
+    pub client_hello_end: u64,
+    /// The server's certificates, where they were in clear.
+    pub certificates: Option<Box<Chain>>,
     framers: PerWay<Framer>,
     /// What each direction did.
     pub ways: PerWay<WayState>,
-    /// The ClientHello (the second one after a HelloRetryRequest).
-    pub client_hello: Option<Box<ClientHello>>,
     /// The frame in which it was complete, and the frame it began in.
     pub client_hello_at: Option<(At, At)>,
-    /// The end of the ClientHello in the client's stream.
-    pub client_hello_end: u64,
     /// The frame of the ServerHello.
     pub server_hello_at: Option<At>,
     /// A HelloRetryRequest.
     pub hello_retry: Option<At>,
-    /// The server's certificates, where they were in clear.
-    pub certificates: Option<Box<Chain>>,
     /// Where the server's certificates were, or must have been.
     pub certificate_at: Option<At>,
     /// A CertificateRequest in clear.
     pub certificate_request: Option<At>,
     /// What the client answered to it.
     pub client_certificate: Option<(At, bool)>,
-    /// The session was resumed.
-    pub resumed: bool,
-    /// Handshakes after the first.
-    pub renegotiations: u32,
     /// A message of the server's flight in clear (TLS ≤ 1.2).
     pub server_hello_done: Option<At>,
     /// Alerts that could be read, in order.
     pub alerts: Vec<ReadAlert>,
+    /// Handshakes after the first.
+    pub renegotiations: u32,
 }
+
+const _: () = assert!(size_of::<Tracker>() == 896 && std::mem::offset_of!(Tracker, framers) == 64 && size_of::<WayState>() == 256);
 
 impl Tracker {
     /// A connection of which nothing is known; `client` is the way its SYN went.

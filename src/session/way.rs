@@ -5,7 +5,7 @@ use crate::tls::{Alert, RECORD_HEADER};
 
 /// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Clone, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct WayState {
     /// Complete records.
     pub records: u32,
@@ -43,12 +43,12 @@ pub struct WayState {
     pub before_last: Option<SealedRecord>,
     /// Finished, seen by its place and size, or inferred from what came after.
     pub finished: Option<At>,
+    /// An encrypted record that can only be a fatal alert by its place.
+    pub fatal_by_place: Option<Box<SealedRecord>>,
     /// The first record of application data after the handshake.
     pub first_app: Option<At>,
     /// ChangeCipherSpec.
     pub change_cipher_spec: Option<At>,
-    /// An encrypted record that can only be a fatal alert by its place.
-    pub fatal_by_place: Option<Box<SealedRecord>>,
     /// Records of application data that this direction had sent when the opposite one sent its Finished.
     pub apps_at_peer_finished: u32,
     /// A record header that cannot be.
@@ -139,7 +139,6 @@ impl WayState {
         prefetch(self);
         prefetch(&self.turn);
         prefetch(&self.before_last);
-        prefetch(&self.first_app);
     }
 }
 

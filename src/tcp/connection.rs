@@ -31,14 +31,16 @@ pub struct Connection {
     pub key: FlowKey,
     /// Newest packet.
     pub last: At,
-    bases: Bases,
-    /// The way the SYN went.
-    pub client: Option<Way>,
+    /// Tells it from all other connections of an analysis, which are counted from 1 as they come.
+    pub serial: u32,
     /// It is established.
     up: bool,
+    /// The way the SYN went.
+    pub client: Option<Way>,
     /// Packets of it stand in the capture in another order than their times.
     disordered: bool,
     halves: PerWay<Half>,
+    bases: Bases,
     /// First packet that shows the handshake complete.
     pub established: Option<At>,
     /// Wireshark's number for it.
@@ -76,12 +78,16 @@ pub struct Heard {
     pub progress: bool,
 }
 
+// The first line of memory, and those of the two directions, lie where a line begins if the connection does.
+const _: () = assert!(std::mem::offset_of!(Connection, halves) == 64);
+
 impl Connection {
     /// A connection whose first packet is `at`.
     pub fn new(key: FlowKey, stream: Option<u32>, at: At) -> Connection {
         Connection {
             key,
             stream,
+            serial: 0,
             first: at,
             last: at,
             client: None,
@@ -105,10 +111,14 @@ impl Connection {
     pub fn prefetch(&self, way: Way) {
         let peer = &self.halves[way.opposite()];
         prefetch(&self.key);
-        prefetch(&self.last);
         prefetch(peer);
-        prefetch(&peer.rare);
         self.halves[way].prefetch();
+    }
+
+    /// A FIN or RST has been seen.
+    #[inline]
+    pub fn is_closing(&self) -> bool {
+        [Way::AtoB, Way::BtoA].into_iter().any(|way| self.halves[way].finished | self.halves[way].reset)
     }
 
     /// Packets of it stand in the capture in another order than they came, by their times.
@@ -193,7 +203,6 @@ impl Connection {
         let offset = half.delivered;
         if segment.payload_len > 0 {
             note_fresh(half, peer, segment);
-            half.bytes += u64::from(segment.payload_len);
             advance(half, segment.payload_len.into());
         }
         half.remember(segment);
@@ -353,7 +362,7 @@ impl Connection {
         let len = end - half.delivered;
         let why = if had { GapReason::CaptureLoss } else { GapReason::PathLoss };
         sink(way, Piece::Gap { at, offset: half.delivered, len, why });
-        advance(half, len);
+        leave_out(half, len);
         drain(half, &mut |piece| sink(way, piece));
         self.close_holes_of(way, at, now, sink);
     }
@@ -494,7 +503,7 @@ fn give_up_hole(half: &mut Half, peer: &Half, at: At, until: u64, sink: &mut imp
             let why = if acked { GapReason::CaptureLoss } else { GapReason::Limit };
             sink(Piece::Gap { at, offset: half.delivered, len: end - half.delivered, why });
             let len = end - half.delivered;
-            advance(half, len);
+            leave_out(half, len);
         }
         let before = half.delivered;
         drain(half, sink);
@@ -509,16 +518,20 @@ fn hand_on(half: &mut Half, at: At, offset: u64, bytes: &[u8], cut: u64, sink: &
     let skip = usize::try_from(half.delivered.saturating_sub(offset)).unwrap_or(usize::MAX);
     if let Some(fresh) = bytes.get(skip..).filter(|fresh| !fresh.is_empty()) {
         sink(Piece::Data { at, offset: half.delivered, bytes: fresh });
-        half.bytes += fresh.len() as u64;
         advance(half, fresh.len() as u64);
     }
     let end = offset + bytes.len() as u64 + cut;
     if cut > 0 && end > half.delivered {
         let len = end - half.delivered;
         sink(Piece::Gap { at, offset: half.delivered, len, why: GapReason::SnapLength });
-        half.bytes += len;
         advance(half, len);
     }
+}
+
+/// What comes next never comes.
+fn leave_out(half: &mut Half, len: u64) {
+    half.missing += len;
+    advance(half, len);
 }
 
 fn advance(half: &mut Half, len: u64) {

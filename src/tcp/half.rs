@@ -58,16 +58,16 @@ pub struct Half {
     pub(super) rare: Option<Box<Rare>>,
     /// Newest new payload.
     pub(super) last_data: Option<At>,
-    /// Payload bytes, each once.
-    pub(super) bytes: u64,
-    /// What its ordinary packets look like.
-    pub(super) sender: Sender,
     /// See [`Half::waiting_since`].
     pub(super) since: At,
+    /// What its ordinary packets look like.
+    pub(super) sender: Sender,
     /// Newest segments, newest last: to find what a RST answers and to recognise packets captured twice.
     recent: [Recent; 3],
     /// Data beyond a hole.
     pub(super) ahead: Option<Box<Assembler>>,
+    /// Bytes up to `delivered` that never came.
+    pub(super) missing: u64,
     /// Its first FIN.
     pub(super) fin: Option<FinSeen>,
     /// First payload.
@@ -75,6 +75,9 @@ pub struct Half {
     /// Its newest pause.
     pause: Option<Pause>,
 }
+
+// Else the lines of the direction after it would lie across two.
+const _: () = assert!(size_of::<Half>() == 320 && std::mem::offset_of!(Half, recent) == 128);
 
 /// The last payload before a silence, which the peer had acknowledged, and the first after it.
 #[derive(Clone, Copy, Debug)]
@@ -192,8 +195,7 @@ impl Half {
     pub(super) fn prefetch(&self) {
         let [first, _, last] = &self.recent;
         prefetch(self);
-        prefetch(&self.sender);
-        prefetch(&self.since);
+        prefetch(&self.last_data);
         prefetch(first);
         prefetch(last);
     }
@@ -361,7 +363,7 @@ impl Half {
     }
     /// Payload bytes, each once, as far as seen.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.delivered - self.missing
     }
     /// First payload.
     pub fn first_data(&self) -> Option<At> {

@@ -156,7 +156,6 @@ impl Framer {
     #[inline]
     pub fn prefetch(&self) {
         prefetch(self);
-        prefetch(&self.unproven);
     }
 
     /// A framer for a direction whose beginning was not seen: it looks for the first record and says [`Unit::Resync`] when it has it.
