@@ -36,7 +36,7 @@ const LINGER: Span = Span::from_secs(3);
 /// … unless this many wait: then the oldest has waited long enough. What is held of them must not grow with the rate of connections.
 const LINGERING: usize = 1_024;
 /// So many more are judged together then: what judges them does not fit into the processor's caches beside what reads packets.
-const TOGETHER: usize = 6;
+const TOGETHER: usize = 32;
 /// Addresses and ports remembered because they spoke TLS.
 const SERVERS: usize = 65_536;
 /// A SYN that nobody answers is given up this long after the newest one (Linux: 127 s for six retries).
