@@ -10,10 +10,10 @@ use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes.
-pub(super) const TOGETHER: usize = 16;
+pub(super) const TOGETHER: usize = 32;
 
 /// So many frames before its turn a connection's TLS state is asked for.
-const AHEAD: usize = 6;
+const AHEAD: usize = 10;
 
 impl Analyzer {
     /// Takes in frames, as [`push`](Analyzer::push) takes in each of them, and faster.

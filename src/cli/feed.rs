@@ -19,7 +19,7 @@ use crate::report::time::Clock;
 use crate::tls::Secrets;
 
 /// Frames taken in at once.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 32;
 /// Numbers remembered of the sessions that fit the selection.
 const CHOSEN: usize = 100_000;
 

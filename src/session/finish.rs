@@ -8,6 +8,7 @@ use crate::session::closing::{self, Conclusion};
 use crate::session::facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
 use crate::session::flow::Flow;
 use crate::session::tracker::Tracker;
+use crate::session::way::WayState;
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tcp::Half;
 use crate::tls::AlertDescription;
@@ -161,7 +162,8 @@ impl Flow {
         let half = self.conn.half(way);
         let peer = self.conn.half(way.opposite());
         let tls = self.reading.tls.as_deref();
-        let state = tls.map(|tls| tls.ways[way].clone()).unwrap_or_default();
+        let silent = WayState::default();
+        let state = tls.map_or(&silent, |tls| &tls.ways[way]);
         let (keep_alives, last_keep_alive) = half.keep_alives();
         let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
         let fin = half.fin().map(|fin| {

@@ -196,6 +196,13 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    /// The number that begins an entry of number, length, and so many bytes.
+    fn entry(&mut self) -> Option<u16> {
+        let number = self.u16()?;
+        let len = self.u16()?;
+        self.take(len.into()).map(|_| number)
+    }
+
     /// The numbers that fill `n` bytes, or as much of them as is there.
     fn u16s(&mut self, n: usize) -> impl Iterator<Item = u16> + use<'a> {
         let list = self.take(n).unwrap_or(std::mem::take(&mut self.0));
@@ -408,13 +415,13 @@ impl Draft {
     }
 
     fn read_extensions(&mut self, block: &[u8]) {
-        let mut types = Vec::new();
+        // Their types first: what is in them may need more than there is room for.
+        let mut types = Reader(block);
+        self.keep(List::Extensions, std::iter::from_fn(|| types.entry()), MAX_EXTENSIONS);
         let complete = walk_extensions(block, |typ, data, whole| {
-            types.push(typ);
             self.hello.malformed |= self.read_extension(typ, data, whole).is_none();
         });
         self.hello.malformed |= !complete;
-        self.keep(List::Extensions, types, MAX_EXTENSIONS);
     }
 
     /// `None` where the extension cannot be read.
@@ -424,19 +431,24 @@ impl Draft {
             ext::KEY_SHARE => {
                 let mut r = Reader(data);
                 let len = r.u16()?;
-                let mut list = Reader(r.take(len.into())?);
-                let mut groups = Vec::new();
-                while !list.0.is_empty() {
-                    groups.push(list.u16()?);
-                    let len = list.u16()?;
-                    list.take(len.into())?;
+                let list = r.take(len.into())?;
+                let mut whole = Reader(list);
+                while !whole.0.is_empty() {
+                    whole.entry()?;
                 }
-                self.keep(List::KeyShares, groups, MAX_LIST);
+                let mut list = Reader(list);
+                self.keep(List::KeyShares, std::iter::from_fn(|| list.entry()), MAX_LIST);
+            }
+            // The longest of the lists, and one of plain numbers.
+            ext::SIGNATURE_ALGORITHMS => {
+                let mut r = Reader(data);
+                let len = r.u16()?;
+                let list = r.take(len.into())?;
+                self.keep(List::SignatureAlgorithms, Reader(list).u16s(list.len()), MAX_LIST);
             }
             ext::SERVER_NAME
             | ext::SUPPORTED_GROUPS
             | ext::EC_POINT_FORMATS
-            | ext::SIGNATURE_ALGORITHMS
             | ext::ALPN
             | ext::SUPPORTED_VERSIONS => match parse_tls_client_hello_extension(whole).ok()?.1 {
                 TlsExtension::SNI(names) => {
@@ -445,7 +457,6 @@ impl Draft {
                 }
                 TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
                 TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
-                TlsExtension::SignatureAlgorithms(list) => self.keep(List::SignatureAlgorithms, list, MAX_LIST),
                 TlsExtension::ALPN(protocols) => {
                     let mut kept = Vec::with_capacity(data.len());
                     for protocol in protocols.iter().take(MAX_ALPN) {

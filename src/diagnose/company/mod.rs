@@ -299,7 +299,7 @@ impl Company {
 
     /// Judges those again that something new was learned about.
     fn reconsider(&mut self, touched: &[Touched], judge: Judge<'_>, alive: Alive<'_>) {
-        if !touched.iter().any(|(topic, ..)| self.awaited.contains_key(topic)) {
+        if self.awaited.is_empty() || !touched.iter().any(|(topic, ..)| self.awaited.contains_key(topic)) {
             return;
         }
         let mut changed = Vec::new();
