@@ -85,8 +85,7 @@ impl CaptureFile {
             _ => Parser::Pcap(Pcap::new(format, order, &[0; pcap::FILE_HEADER], compression).0),
         };
         let info = CaptureInfo::new(format, order, compression);
-        let mut capture =
-            CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false };
+        let mut capture = CaptureFile { input, format: parser, info, packet: Packet::default(), path, file, size: None, ended: false };
         capture.header(format, order)?;
         Ok(capture)
     }

@@ -85,13 +85,7 @@ pub struct AtFin {
 impl Flow {
     /// A connection that begins with a packet at `at`.
     pub fn new(key: FlowKey, stream: Option<u32>, at: At, limits: &Limits) -> Flow {
-        Flow {
-            conn: Connection::new(key, stream, at),
-            reading: Reading::new(),
-            at_close: None,
-            seldom: None,
-            log: Log::new(limits),
-        }
+        Flow { conn: Connection::new(key, stream, at), reading: Reading::new(), at_close: None, seldom: None, log: Log::new(limits) }
     }
 
     /// Has the memory that the next segment of `way` will need brought into the caches.

@@ -446,28 +446,26 @@ impl Draft {
                 let list = r.take(len.into())?;
                 self.keep(List::SignatureAlgorithms, Reader(list).u16s(list.len()), MAX_LIST);
             }
-            ext::SERVER_NAME
-            | ext::SUPPORTED_GROUPS
-            | ext::EC_POINT_FORMATS
-            | ext::ALPN
-            | ext::SUPPORTED_VERSIONS => match parse_tls_client_hello_extension(whole).ok()?.1 {
-                TlsExtension::SNI(names) => {
-                    let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
-                    self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
-                }
-                TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
-                TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
-                TlsExtension::ALPN(protocols) => {
-                    let mut kept = Vec::with_capacity(data.len());
-                    for protocol in protocols.iter().take(MAX_ALPN) {
-                        kept.push(u8::try_from(protocol.len()).ok()?);
-                        kept.extend_from_slice(protocol);
+            ext::SERVER_NAME | ext::SUPPORTED_GROUPS | ext::EC_POINT_FORMATS | ext::ALPN | ext::SUPPORTED_VERSIONS => {
+                match parse_tls_client_hello_extension(whole).ok()?.1 {
+                    TlsExtension::SNI(names) => {
+                        let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
+                        self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
                     }
-                    self.hello.alpn = kept.into();
+                    TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
+                    TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
+                    TlsExtension::ALPN(protocols) => {
+                        let mut kept = Vec::with_capacity(data.len());
+                        for protocol in protocols.iter().take(MAX_ALPN) {
+                            kept.push(u8::try_from(protocol.len()).ok()?);
+                            kept.extend_from_slice(protocol);
+                        }
+                        self.hello.alpn = kept.into();
+                    }
+                    TlsExtension::SupportedVersions(list) => self.keep(List::Versions, list.iter().map(|v| v.0), MAX_LIST),
+                    _ => return None,
                 }
-                TlsExtension::SupportedVersions(list) => self.keep(List::Versions, list.iter().map(|v| v.0), MAX_LIST),
-                _ => return None,
-            },
+            }
             _ => {}
         }
         Some(())
