@@ -8,8 +8,9 @@ use foldhash::fast::RandomState;
 
 use self::ahead::prefetch_all;
 use self::hanging::Rounds;
+use self::served::Served;
 use self::table::{Handle, Table};
-use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time, Way};
+use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, TcpFlags, UdpKind, plain};
 use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
 use crate::session::{Cap, Flow, Given, Grounds, Session, Surroundings};
@@ -19,6 +20,7 @@ use crate::tls::Secrets;
 mod ahead;
 mod hanging;
 mod room;
+mod served;
 mod settling;
 mod table;
 mod totals;
@@ -120,6 +122,8 @@ pub struct Analyzer {
     /// Lent out while a frame is looked at.
     decoder: Option<Box<Decoder>>,
     flows: Table,
+    /// Those of each server.
+    served: Served,
     streams: Streams,
     /// Connections that are over, in the order in which they will be reported.
     dying: VecDeque<(Time, Handle)>,
@@ -148,8 +152,7 @@ pub struct Analyzer {
     rounds: Rounds,
     finished: VecDeque<Finished>,
     /// At the end: what is still to be judged, the first connection last.
-    #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
-    rest: Vec<Box<Flow>>,
+    rest: Vec<Handle>,
     totals: Totals,
     end: At,
 }
@@ -162,6 +165,7 @@ impl Analyzer {
             company: Company::new(options.limits.revisable),
             decoder: None,
             flows: Table::default(),
+            served: Served::default(),
             dying: VecDeque::new(),
             half_open: VecDeque::new(),
             quiet_until: Time::MIN,
@@ -298,13 +302,15 @@ impl Analyzer {
     pub fn finish_some(&mut self) -> bool {
         /// Sessions judged in one step.
         const STEP: usize = 64;
-        if self.flows.len() > 0 {
-            self.rest = self.flows.take();
+        if self.rest.is_empty() {
+            self.rest = self.flows.handles();
             // The first one is taken first: from the end.
-            self.rest.sort_unstable_by_key(|flow| std::cmp::Reverse((flow.conn.first.file, flow.conn.first.frame)));
+            self.rest.sort_by_cached_key(|handle| {
+                std::cmp::Reverse(self.flows.held(*handle).map(|flow| (flow.conn.first.file, flow.conn.first.frame)))
+            });
         }
         for _ in 0..STEP {
-            let Some(flow) = self.rest.pop() else { break };
+            let Some(flow) = self.rest.pop().and_then(|handle| self.flows.remove(handle)) else { break };
             if self.is_of_flood(&flow) { self.leave_out(&flow) } else { self.report(flow, false) }
         }
         if !self.rest.is_empty() {
@@ -397,6 +403,9 @@ impl Analyzer {
         if flow.dies() {
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));
             self.quiet_until = Time::MIN;
+        }
+        if up {
+            self.served.add(self.flows.handle(place), &self.flows);
         }
         Belongs { connection, late: false, up }
     }
@@ -541,21 +550,13 @@ impl Analyzer {
         if let Some(session) = Arc::get_mut(&mut session) {
             session.grounds.server_speaks_tls = server_speaks_tls;
         }
-        let (flows, rest) = (&self.flows, &self.rest);
-        let alive =
-            |server: Endpoint, since: Time| flows.iter().chain(rest.iter().map(Box::as_ref)).any(|flow| is_served(flow, server, since));
+        let (flows, served) = (&self.flows, &self.served);
+        let alive = |server: Endpoint, since: Time| served.any(server, since, flows);
         let options = &self.options;
         let judge = |session: &Session, beside: &Beside| options.judge(session, beside);
         let Told { id, verdict, beside, open } = self.company.meet(&session, &judge, &alive);
         self.finished.push_back(Finished { session, verdict, beside, id, open });
     }
-}
-
-/// A connection that `server` accepted before `since` and has not closed.
-fn is_served(flow: &Flow, server: Endpoint, since: Time) -> bool {
-    let conn = &flow.conn;
-    let Some(way) = [Way::AtoB, Way::BtoA].into_iter().find(|&way| conn.key.source(way) == server) else { return false };
-    conn.established.is_some_and(|up| up.time < since) && conn.half(way).fin().is_none() && !flow.is_over()
 }
 
 /// What a flow is given, while all of them together hold `held` bytes.

@@ -97,6 +97,17 @@ pub(crate) fn short() -> Script {
     script
 }
 
+/// The same, which its server ends without a word.
+pub(crate) fn abrupt() -> Script {
+    let mut script = short();
+    let end = script.steps.iter().rposition(|step| step.flags & PSH != 0 && step.client).unwrap_or_default();
+    script.steps.truncate(end);
+    script.push(false, ACK | FIN, &[]);
+    script.push(true, ACK | FIN, &[]);
+    script.ack(false);
+    script
+}
+
 /// The records of one direction of a session, with their headers.
 fn records_of(hex: &str) -> Vec<Vec<u8>> {
     let bytes = testdata::hex(hex);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::script::{Script, bulk, long_lived, short, small};
+use crate::script::{Script, abrupt, bulk, long_lived, short, small};
 
 /// Raised when the traffic changes, so that old files are not used.
 const EDITION: u32 = 1;
@@ -23,7 +23,7 @@ pub(crate) struct Capture {
 }
 
 /// Every capture.
-pub(crate) const CAPTURES: [Capture; 6] = [
+pub(crate) const CAPTURES: [Capture; 7] = [
     // 400 downloads, 20 at a time: 800,000 packets of 1514 bytes, and an ACK for every two of them.
     Capture {
         name: "full",
@@ -64,6 +64,9 @@ pub(crate) const CAPTURES: [Capture; 6] = [
         summary: r#""clean":1000000,"#,
         write: |out| play(out, &[short()], 1_000_000, 500, Order::Random, 20_000),
     },
+    // 20,000 connections open to the end, and 30,000 sessions of another server that ends each of them abruptly: whether that server lives is
+    // asked of each, and must not be looked for among the 20,000 (ratio 700). Most of the time goes into telling what went wrong, 2 KB each.
+    Capture { name: "abrupt", ratio: Some(40.0), lean: false, summary: r#""flagged":30000,"#, write: abrupt_server },
     // A million SYNs that nobody answers, and a hundred sessions among them.
     Capture { name: "synflood", ratio: None, lean: false, summary: r#""clean":100,"#, write: flood },
 ];
@@ -110,6 +113,26 @@ fn play(out: &mut Writer, scripts: &[Script], total: u32, at_once: u32, order: O
             } else {
                 live.swap_remove(turn);
             }
+        }
+    }
+}
+
+/// A server that never says goodbye, beside 20,000 connections of others that stay open.
+fn abrupt_server(out: &mut Writer) {
+    let scripts = (long_lived(1), abrupt());
+    for number in 0..20_000 {
+        let mut idle = Connection::new(number, &scripts.0[number as usize % 2]);
+        while !idle.done() {
+            out.clock += 5_000;
+            idle.step(out);
+        }
+    }
+    for number in 20_000..50_000 {
+        let mut ended = Connection::new(number, &scripts.1);
+        ended.ends[1].ip = [198, 51, 100, 99];
+        while !ended.done() {
+            out.clock += 20_000;
+            ended.step(out);
         }
     }
 }
