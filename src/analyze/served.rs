@@ -52,7 +52,7 @@ impl Served {
     /// Whether a connection that `server` accepted before `since` is still followed, and the server has not closed it.
     pub(super) fn any(&self, server: Endpoint, since: Time, flows: &Table) -> bool {
         let Some(list) = self.servers.get(&server) else { return false };
-        let up = |handle: &Handle| flows.held(*handle).filter(|flow| serves(flow, server) && !flow.is_over())?.conn.established;
+        let up = |handle: &Handle| flows.held(*handle).filter(|flow| serves(flow, server))?.conn.established;
         // Those after the first that lives came up later.
         list.handles.iter().find_map(up).is_some_and(|up| up.time < since)
     }
@@ -73,10 +73,10 @@ impl List {
     }
 }
 
-/// `server` is an end of it, and has not closed it.
+/// `server` is an end of it, and has not closed it; nor is it over.
 fn serves(flow: &Flow, server: Endpoint) -> bool {
     let way = if flow.conn.key.source(Way::AtoB) == server { Way::AtoB } else { Way::BtoA };
-    flow.conn.half(way).fin().is_none()
+    flow.conn.half(way).fin().is_none() && !flow.is_over()
 }
 
 #[cfg(test)]
