@@ -60,6 +60,11 @@ impl Served {
 
 impl List {
     fn add(&mut self, server: Endpoint, handle: Handle, flows: &Table) {
+        let lives = |handle: &Handle| flows.held(*handle).is_some_and(|flow| serves(flow, server));
+        // What came first is over first, as a rule.
+        while self.handles.front().is_some_and(|first| !lives(first)) {
+            self.handles.pop_front();
+        }
         if self.handles.len() >= self.most.max(SHORT) {
             self.tidy(server, flows);
         }
