@@ -10,7 +10,7 @@ use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes.
-pub(super) const TOGETHER: usize = 32;
+const TOGETHER: usize = 32;
 
 /// So many frames before its turn a connection's TLS state is asked for.
 const AHEAD: usize = 10;

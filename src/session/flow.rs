@@ -35,6 +35,7 @@ pub struct Flow {
 }
 
 // Each part begins where a line of memory does; and allocators have no larger piece at hand that would be filled as well.
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Flow>() == 896 && std::mem::offset_of!(Flow, conn) == 64);
 
 /// What was when the first FIN or RST came, of either side, and each side's FIN.

@@ -64,6 +64,7 @@ pub struct Tracker {
     pub renegotiations: u32,
 }
 
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Tracker>() == 896 && std::mem::offset_of!(Tracker, framers) == 64 && size_of::<WayState>() == 256);
 
 impl Tracker {

@@ -79,6 +79,7 @@ pub struct Heard {
 }
 
 // The first line of memory, and those of the two directions, lie where a line begins if the connection does.
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(std::mem::offset_of!(Connection, halves) == 64);
 
 impl Connection {

@@ -77,6 +77,7 @@ pub struct Half {
 }
 
 // Else the lines of the direction after it would lie across two.
+#[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Half>() == 320 && std::mem::offset_of!(Half, recent) == 128);
 
 /// The last payload before a silence, which the peer had acknowledged, and the first after it.
