@@ -196,13 +196,6 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// The number that begins an entry of number, length, and so many bytes.
-    fn entry(&mut self) -> Option<u16> {
-        let number = self.u16()?;
-        let len = self.u16()?;
-        self.take(len.into()).map(|_| number)
-    }
-
     /// The numbers that fill `n` bytes, or as much of them as is there.
     fn u16s(&mut self, n: usize) -> impl Iterator<Item = u16> + use<'a> {
         let list = self.take(n).unwrap_or(std::mem::take(&mut self.0));
@@ -210,17 +203,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Walks an extension block and gives each extension with its type, data, and both with the header before them. True when the lengths
-/// fit. The walk is ours because a parser of the whole block stops at the first extension it does not like.
-fn walk_extensions<'a>(block: &'a [u8], mut each: impl FnMut(u16, &'a [u8], &'a [u8])) -> bool {
-    let mut rest = block;
-    while let Some(&[a, b, c, d]) = rest.first_chunk::<4>() {
-        let len = usize::from(u16::from_be_bytes([c, d]));
-        let Some((whole, after)) = rest.split_at_checked(4 + len) else { return false };
-        each(u16::from_be_bytes([a, b]), whole.get(4..).unwrap_or(&[]), whole);
-        rest = after;
+/// Extensions, or entries of their shape: a number, a length, and so many bytes. Gives of each the number, its data, and both with the header
+/// before them, up to the first that is not there to its end. The walk is ours because a parser of the whole block stops at the first
+/// extension it does not like.
+struct Entries<'a>(&'a [u8]);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (u16, &'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [a, b, c, d] = *self.0.first_chunk()?;
+        let (whole, after) = self.0.split_at_checked(4 + usize::from(u16::from_be_bytes([c, d])))?;
+        self.0 = after;
+        Some((u16::from_be_bytes([a, b]), whole.get(4..).unwrap_or(&[]), whole))
     }
-    rest.is_empty()
 }
 
 impl ClientHello {
@@ -416,12 +412,12 @@ impl Draft {
 
     fn read_extensions(&mut self, block: &[u8]) {
         // Their types first: what is in them may need more than there is room for.
-        let mut types = Reader(block);
-        self.keep(List::Extensions, std::iter::from_fn(|| types.entry()), MAX_EXTENSIONS);
-        let complete = walk_extensions(block, |typ, data, whole| {
+        self.keep(List::Extensions, Entries(block).map(|(typ, ..)| typ), MAX_EXTENSIONS);
+        let mut extensions = Entries(block);
+        for (typ, data, whole) in extensions.by_ref() {
             self.hello.malformed |= self.read_extension(typ, data, whole).is_none();
-        });
-        self.hello.malformed |= !complete;
+        }
+        self.hello.malformed |= !extensions.0.is_empty();
     }
 
     /// `None` where the extension cannot be read.
@@ -432,12 +428,12 @@ impl Draft {
                 let mut r = Reader(data);
                 let len = r.u16()?;
                 let list = r.take(len.into())?;
-                let mut whole = Reader(list);
-                while !whole.0.is_empty() {
-                    whole.entry()?;
+                let mut entries = Entries(list);
+                entries.by_ref().for_each(drop);
+                if !entries.0.is_empty() {
+                    return None;
                 }
-                let mut list = Reader(list);
-                self.keep(List::KeyShares, std::iter::from_fn(|| list.entry()), MAX_LIST);
+                self.keep(List::KeyShares, Entries(list).map(|(group, ..)| group), MAX_LIST);
             }
             // The longest of the lists, and one of plain numbers.
             ext::SIGNATURE_ALGORITHMS => {
@@ -518,13 +514,12 @@ impl ServerHello {
     }
 
     fn read_extensions(&mut self, block: &[u8]) {
-        let mut types = Vec::new();
-        let complete = walk_extensions(block, |typ, data, _| {
-            types.push(typ);
+        let mut extensions = Entries(block);
+        for (typ, data, _) in extensions.by_ref() {
             self.malformed |= self.read_extension(typ, data).is_none();
-        });
-        self.malformed |= !complete;
-        self.extensions = types.into_iter().filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS).collect();
+        }
+        self.malformed |= !extensions.0.is_empty();
+        self.extensions = Entries(block).map(|(typ, ..)| typ).filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS).collect();
     }
 
     /// Takes over from the body of an EncryptedExtensions message what the ServerHello itself would have said up to TLS 1.2: the
@@ -534,11 +529,9 @@ impl ServerHello {
         if r.u16().is_none() {
             return;
         }
-        walk_extensions(r.0, |typ, data, _| {
-            if typ == ext::ALPN {
-                self.malformed |= self.read_extension(typ, data).is_none();
-            }
-        });
+        for (_, data, _) in Entries(r.0).filter(|(typ, ..)| *typ == ext::ALPN) {
+            self.malformed |= self.read_extension(ext::ALPN, data).is_none();
+        }
     }
 
     fn read_extension(&mut self, typ: u16, data: &[u8]) -> Option<()> {
