@@ -50,10 +50,9 @@ fn a_plain_frame_is_decoded_as_any_other() {
     count.check();
 }
 
-#[test]
-fn an_ordinary_segment_leaves_a_connection_as_any_other() {
-    let limits = Limits::default();
-    let given = Given { limits: &limits, secrets: None, room: usize::MAX };
+/// Lets every connection of every capture be followed twice, the segments taken in by `push`, which does so for the first one in the short way
+/// where there is one, and counts that. Both must be alike after each, whole captures and with packets missing.
+fn follow_twice(limits: &Limits, push: impl Fn(&mut [Flow; 2], &Segment<'_>, &mut Count)) {
     let mut count = Count::default();
     for path in common::files() {
         for seed in 0..4 {
@@ -67,17 +66,9 @@ fn an_ordinary_segment_leaves_a_connection_as_any_other() {
                 if lost {
                     continue;
                 }
-                let [short, long] =
-                    flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, &limits)));
-                count.all += 1;
-                if short.is_ordinary(&segment) {
-                    count.short += 1;
-                    short.push_ordinary(&segment, given);
-                    assert!(!short.is_over() && short.conn.held() == 0);
-                } else {
-                    short.push(&segment, given);
-                }
-                long.push(&segment, given);
+                let both = flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, limits)));
+                push(both, &segment, &mut count);
+                let [short, long] = both;
                 assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}, seed {seed}", path.display(), frame.at.frame);
             }
         }
@@ -86,37 +77,37 @@ fn an_ordinary_segment_leaves_a_connection_as_any_other() {
 }
 
 #[test]
+fn an_ordinary_segment_leaves_a_connection_as_any_other() {
+    let limits = Limits::default();
+    let given = Given { limits: &limits, secrets: None, room: usize::MAX };
+    follow_twice(&limits, |[short, long], segment, count| {
+        count.all += 1;
+        if short.is_ordinary(segment) {
+            count.short += 1;
+            short.push_ordinary(segment, given);
+            assert!(!short.is_over() && short.conn.held() == 0);
+        } else {
+            short.push(segment, given);
+        }
+        long.push(segment, given);
+    });
+}
+
+#[test]
 fn records_that_are_skimmed_leave_a_connection_as_any_other() {
     // Where the streams are taken down, or a timeline is, nothing is skimmed.
     let limits = Limits { timeline_head: 0, timeline_tail: 0, ..Limits::default() };
     let given = Given { limits: &limits, secrets: None, room: usize::MAX };
-    let mut count = Count::default();
-    for path in common::files() {
-        for seed in 0..4 {
-            let mut random = Random::of(seed, &common::name(&path));
-            let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
-            let mut flows: HashMap<FlowKey, [Flow; 2]> = HashMap::new();
-            while let Some(frame) = capture.next_frame().unwrap() {
-                let lost = seed > 0 && random.one_in(8);
-                let Decoded::Tcp(segment) = decoder.decode(&frame) else { continue };
-                if lost {
-                    continue;
-                }
-                let [short, long] =
-                    flows.entry(segment.key).or_insert_with(|| [0; 2].map(|_| Flow::new(segment.key, None, segment.at, &limits)));
-                let records = |flow: &Flow| flow.said(segment.way).records;
-                let before = records(short);
-                short.push(&segment, given);
-                long.log.spans = Some(Box::<Spans>::default());
-                long.push(&segment, given);
-                long.log.spans = None;
-                count.all += u64::from(!segment.payload.is_empty() && records(short) > 0);
-                count.short += u64::from(records(short) > before);
-                assert_eq!(format!("{short:?}"), format!("{long:?}"), "{} frame {}, seed {seed}", path.display(), frame.at.frame);
-            }
-        }
-    }
-    count.check();
+    follow_twice(&limits, |[short, long], segment, count| {
+        let records = |flow: &Flow| flow.said(segment.way).records;
+        let before = records(short);
+        short.push(segment, given);
+        long.log.spans = Some(Box::<Spans>::default());
+        long.push(segment, given);
+        long.log.spans = None;
+        count.all += u64::from(!segment.payload.is_empty() && records(short) > 0);
+        count.short += u64::from(records(short) > before);
+    });
 }
 
 /// What is said of a capture's sessions where frames are taken in one by one, or up to so many together.
