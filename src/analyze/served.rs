@@ -52,7 +52,7 @@ impl Served {
     /// Whether a connection that `server` accepted before `since` is still followed, and the server has not closed it.
     pub(super) fn any(&self, server: Endpoint, since: Time, flows: &Table) -> bool {
         let Some(list) = self.servers.get(&server) else { return false };
-        let up = |handle: &Handle| flows.held(*handle).filter(|flow| serves(flow, server))?.conn.established;
+        let up = |handle: &Handle| living(*handle, server, flows)?.conn.established;
         // Those after the first that lives came up later.
         list.handles.iter().find_map(up).is_some_and(|up| up.time < since)
     }
@@ -60,9 +60,8 @@ impl Served {
 
 impl List {
     fn add(&mut self, server: Endpoint, handle: Handle, flows: &Table) {
-        let lives = |handle: &Handle| flows.held(*handle).is_some_and(|flow| serves(flow, server));
         // What came first is over first, as a rule.
-        while self.handles.front().is_some_and(|first| !lives(first)) {
+        while self.handles.front().is_some_and(|first| living(*first, server, flows).is_none()) {
             self.handles.pop_front();
         }
         if self.handles.len() >= self.most.max(SHORT) {
@@ -73,15 +72,16 @@ impl List {
 
     /// Leaves those that are still there.
     fn tidy(&mut self, server: Endpoint, flows: &Table) {
-        self.handles.retain(|handle| flows.held(*handle).is_some_and(|flow| serves(flow, server)));
+        self.handles.retain(|handle| living(*handle, server, flows).is_some());
         self.most = 2 * self.handles.len();
     }
 }
 
-/// `server` is an end of it, and has not closed it; nor is it over.
-fn serves(flow: &Flow, server: Endpoint) -> bool {
+/// The connection that `handle` means, if it is still followed and not over, and `server`, which is an end of it, has not closed it.
+fn living(handle: Handle, server: Endpoint, flows: &Table) -> Option<&Flow> {
+    let flow = flows.held(handle)?;
     let way = if flow.conn.key.source(Way::AtoB) == server { Way::AtoB } else { Way::BtoA };
-    flow.conn.half(way).fin().is_none() && !flow.is_over()
+    (flow.conn.half(way).fin().is_none() && !flow.is_over()).then_some(flow)
 }
 
 #[cfg(test)]
