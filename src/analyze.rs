@@ -25,6 +25,7 @@ mod settling;
 mod table;
 mod totals;
 
+pub use ahead::BATCH;
 pub use settling::Settling;
 pub use totals::Totals;
 
@@ -205,7 +206,8 @@ impl Analyzer {
         self.totals.last = self.totals.last.max(frames.iter().map(|frame| frame.at.time).max());
     }
 
-    /// Takes in a frame that was counted; `segment` is the one in it if it is a [`plain`] one, and `likely` where its connection stands if it stands anywhere.
+    /// Takes in a frame that was counted; `segment` is the one in it if it is a [`plain`] one, and `likely` where its connection stands if it
+    /// stands anywhere.
     #[inline]
     fn take_in(&mut self, frame: &Frame<'_>, segment: Option<&Segment<'_>>, likely: Option<u32>) -> Option<Belongs> {
         self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);

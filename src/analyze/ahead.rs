@@ -10,7 +10,7 @@ use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes.
-const TOGETHER: usize = 32;
+pub const BATCH: usize = 32;
 
 /// So many frames before its turn a connection's TLS state is asked for.
 const AHEAD: usize = 10;
@@ -18,17 +18,17 @@ const AHEAD: usize = 10;
 impl Analyzer {
     /// Takes in frames, as [`push`](Analyzer::push) takes in each of them, and faster.
     pub fn push_all(&mut self, frames: &[Frame<'_>]) {
-        for frames in frames.chunks(TOGETHER) {
+        for frames in frames.chunks(BATCH) {
             self.push_some(frames);
         }
     }
 
-    /// At most [`TOGETHER`] frames.
+    /// At most [`BATCH`] frames.
     fn push_some(&mut self, frames: &[Frame<'_>]) {
         self.count_in(frames);
-        let mut segments = [Segment::default(); TOGETHER];
-        let mut plainly = [false; TOGETHER];
-        let mut likely = [None; TOGETHER];
+        let mut segments = [Segment::default(); BATCH];
+        let mut plainly = [false; BATCH];
+        let mut likely = [None; BATCH];
         for ((segment, plainly), frame) in segments.iter_mut().zip(&mut plainly).zip(frames) {
             *plainly = plain(frame, segment);
         }

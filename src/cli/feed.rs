@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::analyze::{Analyzer, Finished, Options, Settling, Totals};
+use crate::analyze::{Analyzer, BATCH, Finished, Options, Settling, Totals};
 use crate::base::{Frame, Limits, Time, printable};
 use crate::capture::{CaptureFile, InterfaceInfo, reading_order};
 use crate::cli::args::{self, Keys, Selectors};
@@ -18,8 +18,6 @@ use crate::report::json::Opening;
 use crate::report::time::Clock;
 use crate::tls::Secrets;
 
-/// Frames taken in at once.
-const TOGETHER: usize = 32;
 /// Numbers remembered of the sessions that fit the selection.
 const CHOSEN: usize = 100_000;
 
@@ -295,7 +293,7 @@ impl Feed {
                 return Ok(!self.finished || self.has_more());
             };
             if self.selection.is_some() {
-                let mut frames = [Frame::default(); TOGETHER];
+                let mut frames = [Frame::default(); BATCH];
                 let count = capture.at_hand(&mut frames);
                 let frames = frames.get(..count).unwrap_or_default();
                 if !frames.is_empty() {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::analyze::Totals;
 use crate::base::printable;
+use crate::cli::progress::passes;
 use crate::report::text::{count, grouped};
 use crate::tls::{KeyLog, Secrets};
 
@@ -98,9 +99,7 @@ impl KeyLogs {
         if self.files.is_empty() {
             return;
         }
-        let before = self.frames / EVERY;
-        self.frames += frames as u64;
-        if self.live || self.frames / EVERY > before {
+        if passes(&mut self.frames, frames, EVERY) || self.live {
             self.look_again(secrets, problems);
         }
     }

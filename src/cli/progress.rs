@@ -10,6 +10,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Frames between two looks at the clock.
 const EVERY: u64 = 8_192;
 
+/// Counts `more` into `count`; whether a multiple of `every` was passed with them.
+#[inline]
+pub(crate) fn passes(count: &mut u64, more: usize, every: u64) -> bool {
+    let before = *count / every;
+    *count += more as u64;
+    *count / every > before
+}
+
 /// The bar on standard error. Appears when the work is long and its size known, and leaves nothing behind.
 pub(crate) struct Progress {
     total: Option<u64>,
@@ -26,9 +34,7 @@ impl Progress {
 
     /// So many more frames were read; `position` tells how many bytes have been.
     pub(crate) fn step(&mut self, frames: usize, position: impl FnOnce() -> u64) {
-        let before = self.frames / EVERY;
-        self.frames += frames as u64;
-        if self.total.is_some() && self.frames / EVERY > before {
+        if passes(&mut self.frames, frames, EVERY) && self.total.is_some() {
             self.look(position());
         }
     }

@@ -30,7 +30,6 @@ fn read<'a>(frame: &Frame<'a>, segment: &mut Segment<'a>) -> Option<()> {
     let header = TcpHeaderSlice::from_slice(bytes).ok()?;
     let (options, payload) = bytes.split_at_checked(header.slice().len())?;
     let options = options.get(etherparse::TcpHeader::MIN_LEN..)?;
-    let payload_len = u32::from(ip.total_len()).checked_sub(20 + header.slice().len() as u32)?;
     let (source, destination) = (u32::from_be_bytes(ip.source()), u32::from_be_bytes(ip.destination()));
     let (key, way) = FlowKey::v4((source, header.source_port()), (destination, header.destination_port()));
     let addresses = u64::from(u32::from_le_bytes(ip.source())) + u64::from(u32::from_le_bytes(ip.destination()));
@@ -48,7 +47,7 @@ fn read<'a>(frame: &Frame<'a>, segment: &mut Segment<'a>) -> Option<()> {
         window: header.window_size(),
         options: tcp::options(options),
         payload,
-        payload_len,
+        payload_len: payload.len() as u32,
         checksum,
         ttl: ip.ttl(),
         ip_id: Some(ip.identification()),
