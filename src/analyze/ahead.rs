@@ -13,7 +13,9 @@ use crate::session::Flow;
 pub const BATCH: usize = 32;
 
 /// So many frames before its turn a connection's TLS state is asked for.
-const AHEAD: usize = 10;
+const AHEAD: usize = 6;
+/// So many frames before its turn the connection itself is asked for: not all at once, as only so many lines of memory can be on their way.
+const FLOWS_AHEAD: usize = 14;
 
 impl Analyzer {
     /// Takes in frames, as [`push`](Analyzer::push) takes in each of them, and faster.
@@ -38,30 +40,38 @@ impl Analyzer {
                 *likely = self.flows.likely(&segment.key);
             }
         }
-        for (segment, likely) in segments.iter().zip(likely) {
-            if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
-                flow.prefetch(segment.way);
-            }
+        let mut flows = segments.iter().zip(likely);
+        let mut states = flows.clone();
+        for (segment, likely) in flows.by_ref().take(FLOWS_AHEAD) {
+            self.prefetch_flow(likely, segment.way);
         }
-        let mut next = segments.iter().zip(likely);
-        for (segment, likely) in next.by_ref().take(AHEAD) {
-            self.prefetch_tls(likely, segment.way);
+        for (segment, likely) in states.by_ref().take(AHEAD) {
+            self.prefetch_next(likely, segment.way);
         }
         for (((segment, plainly), likely), frame) in segments.iter().zip(plainly).zip(likely).zip(frames) {
-            if let Some((soon, likely)) = next.next() {
-                self.prefetch_tls(likely, soon.way);
+            if let Some((soon, likely)) = flows.next() {
+                self.prefetch_flow(likely, soon.way);
+            }
+            if let Some((soon, likely)) = states.next() {
+                self.prefetch_next(likely, soon.way);
             }
             self.take_in(frame, plainly.then_some(segment), likely);
         }
     }
 
-    /// Has the TLS state of a connection brought into the caches. Where that is was asked for before.
+    /// Has what the next segment of a connection needs brought into the caches.
     #[inline]
-    fn prefetch_tls(&self, likely: Option<u32>, way: Way) {
-        if let Some(place) = likely
-            && let Some(tls) = self.flows.get(place).and_then(|flow| flow.reading.tls.as_ref())
-        {
-            tls.prefetch(way);
+    fn prefetch_flow(&self, likely: Option<u32>, way: Way) {
+        if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
+            flow.prefetch(way);
+        }
+    }
+
+    /// The same for what can be asked for once that is there: the connection's TLS, above all.
+    #[inline]
+    fn prefetch_next(&self, likely: Option<u32>, way: Way) {
+        if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
+            flow.prefetch_next(way);
         }
     }
 }
@@ -71,8 +81,6 @@ impl Analyzer {
 pub(super) fn prefetch_all(flow: &Flow) {
     for way in [Way::AtoB, Way::BtoA] {
         flow.prefetch(way);
-        if let Some(tls) = &flow.reading.tls {
-            tls.prefetch(way);
-        }
+        flow.prefetch_next(way);
     }
 }

@@ -96,6 +96,15 @@ impl Flow {
         self.conn.prefetch(way);
     }
 
+    /// The same for what can be asked for once that is there.
+    #[inline]
+    pub fn prefetch_next(&self, way: Way) {
+        self.conn.prefetch_next(way);
+        if let Some(tls) = &self.reading.tls {
+            tls.prefetch(way);
+        }
+    }
+
     /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.
     #[inline]
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {

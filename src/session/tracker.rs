@@ -7,7 +7,7 @@ use crate::session::timeline::What;
 use crate::session::way::{JSSE_PADDING, ReadAlert, SealedRecord, WayState};
 use crate::tls::{
     Body, Chain, ClientHello, ContentType, Extent, Framer, HandshakeType, Input, Message, Protection, RecordHead, ServerHello, Unit,
-    Version,
+    Version, whole_record,
 };
 
 /// Length of an empty TLS 1.3 client Certificate message: header, empty context, empty list.
@@ -31,6 +31,8 @@ pub struct Tracker {
     pub client: Option<Way>,
     /// The session was resumed.
     pub resumed: bool,
+    /// Records of application data need nothing more than [`skim`](Tracker::skim).
+    calm: PerWay<bool>,
     /// The ServerHello.
     pub server_hello: Option<Box<ServerHello>>,
     /// The session's keys, where a key log has them or may still get them.
@@ -87,6 +89,7 @@ impl Tracker {
             certificate_request: None,
             client_certificate: None,
             resumed: false,
+            calm: PerWay::default(),
             renegotiations: 0,
             server_hello_done: None,
             alerts: Vec::new(),
@@ -100,7 +103,6 @@ impl Tracker {
     pub fn prefetch(&self, way: Way) {
         let peer = &self.ways[way.opposite()];
         prefetch(self);
-        self.framers[way].prefetch();
         self.ways[way].prefetch();
         prefetch(peer);
     }
@@ -182,12 +184,21 @@ impl Tracker {
                 self.framers[way].seal();
             }
         }
+        self.calm_down();
         not_tls
+    }
+
+    /// Finds out for which directions it is calm now.
+    fn calm_down(&mut self) {
+        let known = self.server_hello.is_some() && self.protection.is_some() && self.keys.is_none();
+        let calm = |way| known && self.ways[way].finished.is_some() && self.framers[way].is_between_records();
+        self.calm = PerWay::new(calm(Way::AtoB), calm(Way::BtoA));
     }
 
     /// Starts one direction in the middle of its stream: where records begin is not known.
     pub fn start_midstream(&mut self, way: Way, limits: &Limits) {
         self.framers[way] = Framer::mid_stream(limits);
+        self.calm[way] = false;
         self.ways[way].lost = true;
         self.ways[way].was_lost = true;
     }
@@ -203,15 +214,12 @@ impl Tracker {
     /// lengths: what [`read`](Tracker::read) would do, at a fraction of the cost. What is left.
     #[inline]
     pub fn skim<'a>(&mut self, way: Way, at: At, mut offset: u64, mut bytes: &'a [u8], knew: u64, log: &Log) -> &'a [u8] {
+        let Some(protection) = self.protection.as_ref().filter(|_| self.calm[way] && !log.is_written()) else { return bytes };
         let tls13 = self.is_tls13();
-        let (Some(protection), None, Some(_)) = (&self.protection, &self.keys, &self.server_hello) else { return bytes };
-        let (framer, tickets_possible) = (&mut self.framers[way], tls13 && self.client != Some(way));
+        let tickets_possible = tls13 && self.client != Some(way);
         let (own, peer) = self.ways.pair_mut(way);
-        if own.finished.is_none() || !framer.is_between_records() || log.is_written() {
-            return bytes;
-        }
         let (tag, [alert, padded_alert]) = (protection.tag.into(), own.alert_lens(protection.alert_len));
-        while let Some((len, rest)) = framer.pass(at, offset, bytes) {
+        while let Some((len, rest)) = whole_record(bytes) {
             self.records = self.records.saturating_add(1);
             let seen = SealedRecord { at, typ: ContentType::APPLICATION_DATA.0, len, offset, knew, opened: false };
             own.see(seen);

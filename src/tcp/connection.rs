@@ -116,6 +116,12 @@ impl Connection {
         self.halves[way].prefetch();
     }
 
+    /// The same for what can be asked for once that is there.
+    #[inline]
+    pub fn prefetch_next(&self, way: Way) {
+        self.halves[way].prefetch_slot();
+    }
+
     /// A FIN or RST has been seen.
     #[inline]
     pub fn is_closing(&self) -> bool {

@@ -191,14 +191,19 @@ impl Half {
         }
     }
 
-    /// Has each line of memory that an ordinary segment needs brought into the caches.
+    /// Has the lines of memory that every segment needs brought into the caches.
     #[inline]
     pub(super) fn prefetch(&self) {
-        let [first, _, last] = &self.recent;
         prefetch(self);
         prefetch(&self.last_data);
-        prefetch(first);
-        prefetch(last);
+    }
+
+    /// The same for where the next segment will be remembered. It waits for the first line.
+    #[inline]
+    pub(super) fn prefetch_slot(&self) {
+        if let Some(slot) = self.recent.get(usize::from(self.slot)) {
+            prefetch(slot);
+        }
     }
 
     /// Its stream has begun and goes on, with nothing waiting behind a hole.

@@ -3,11 +3,12 @@
 mod resync;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::handshake::{Assembly, Fed, plausible, u24};
 use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw};
 use super::{Alert, AlertDescription, AlertLevel, HandshakeType};
-use crate::base::{At, GapReason, Limits, Piece, prefetch};
+use crate::base::{At, GapReason, Limits, Piece};
 
 /// A piece of stream while a [`Framer`] reads it.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +56,11 @@ impl<'a> Input<'a> {
 ///
 /// [`seal`](Framer::seal) and [`unseal`](Framer::unseal) hold from the next record on, also within the same piece. Units borrow from the
 /// piece, never from the framer. A stream without holes gives the same units however it is cut into pieces, only the frames differ.
-#[derive(Debug)]
 pub struct Framer {
     /// The frame with the first byte of the record being read.
     start: At,
     /// Stream offset of the record being read.
     offset: u64,
-    /// Records completed.
-    records: u64,
     /// What must be held until more arrives; in most connections there is nothing most of the time.
     held: Option<Box<Held>>,
     /// Longest handshake message that is kept.
@@ -88,6 +86,8 @@ pub struct Framer {
     astray: bool,
     /// A hole may have hidden a ChangeCipherSpec or a message boundary: handshake messages must look like some.
     doubt: bool,
+    /// A record was completed.
+    begun: bool,
     /// How many more records must follow each other before boundaries found by resynchronising are certain.
     unproven: u8,
 }
@@ -133,7 +133,6 @@ impl Framer {
         Framer {
             start: At::default(),
             offset: 0,
-            records: 0,
             held: None,
             limit: u32::try_from(limits.handshake_flow).unwrap_or(u32::MAX),
             left: 0,
@@ -148,14 +147,9 @@ impl Framer {
             with_hole: false,
             astray: false,
             doubt: false,
+            begun: false,
             unproven: 0,
         }
-    }
-
-    /// Has its memory brought into the caches.
-    #[inline]
-    pub fn prefetch(&self) {
-        prefetch(self);
     }
 
     /// A framer for a direction whose beginning was not seen: it looks for the first record and says [`Unit::Resync`] when it has it.
@@ -186,11 +180,6 @@ impl Framer {
     /// Hands out the bytes of encrypted records of at most `len` bytes, for decryption (from the next record on; 0, the default: of none).
     pub fn hold_sealed(&mut self, len: u16) {
         self.hold = len;
-    }
-
-    /// How many records were completed.
-    pub fn records(&self) -> u64 {
-        self.records
     }
 
     /// Record boundaries are unknown: after a hole, or the beginning was not seen.
@@ -237,29 +226,10 @@ impl Framer {
         self.held.as_ref().and_then(|held| held.message.as_ref()).map_or(&[], |message| &message.bytes)
     }
 
-    /// The next byte is the first of a record, and nothing sealed is to be handed out.
-    #[inline]
+    /// The next byte is the first of a record, and nothing in its past changes how it is read. Whole records that are only counted may be
+    /// [passed over](whole_record) from here, without the framer being told.
     pub fn is_between_records(&self) -> bool {
-        self.mode == Mode::Header && self.have == 0 && self.hold == 0
-    }
-
-    /// [Between records](Framer::is_between_records): passes over the record that `bytes` begin with, if that is one of application data and
-    /// all of it is there, as [`next`](Framer::next) would at many times the cost. Its length, and the bytes after it.
-    #[inline]
-    pub fn pass<'a>(&mut self, at: At, offset: u64, bytes: &'a [u8]) -> Option<(u16, &'a [u8])> {
-        let (&header, body) = bytes.split_first_chunk::<5>()?;
-        let [23, _, _, high, low] = header else { return None };
-        let len = u16::from_be_bytes([high, low]);
-        let rest = body.get(len.into()..)?;
-        if flaw(&header).is_some() {
-            return None;
-        }
-        self.set_header(header);
-        (self.start, self.offset) = (at, offset);
-        (self.left, self.with_hole, self.astray) = (0, false, false);
-        self.records += 1;
-        self.unproven = self.unproven.saturating_sub(1);
-        Some((len, rest))
+        self.begun && self.mode == Mode::Header && self.have == 0 && self.hold == 0 && self.unproven == 0
     }
 
     /// The next unit, or `None` once `input` is used up.
@@ -337,7 +307,7 @@ impl Framer {
             self.set_header(header);
             let seen = header.get(..usize::from(self.have)).unwrap_or(&header);
             let Some(why) = flaw(seen) else { continue };
-            if self.records == 0 && !self.doubt && sslv2_hello(seen) {
+            if !self.begun && !self.doubt && sslv2_hello(seen) {
                 continue;
             }
             return Some(self.broken(piece, input, why));
@@ -388,7 +358,7 @@ impl Framer {
     fn complete(&mut self, input: &Input<'_>) -> RecordHead {
         self.mode = Mode::Header;
         self.have = 0;
-        self.records += 1;
+        self.begun = true;
         self.unproven = self.unproven.saturating_sub(1);
         RecordHead { extent: self.extent(input), typ: self.typ, version: self.version, len: self.len, with_hole: self.with_hole }
     }
@@ -573,6 +543,30 @@ impl Framer {
         }
         unit
     }
+}
+
+/// Between records, what is left of the one before means nothing.
+impl fmt::Debug for Framer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Framer");
+        if self.mode != Mode::Header || self.have > 0 {
+            shown.field("start", &self.start).field("offset", &self.offset).field("header", &self.header()).field("have", &self.have);
+            shown.field("left", &self.left).field("with_hole", &self.with_hole).field("astray", &self.astray);
+        }
+        let flags = (self.sealed, self.doubt, self.begun);
+        shown.field("mode", &self.mode).field("held", &self.held).field("hold", &self.hold).field("half_alert", &self.half_alert);
+        shown.field("sealed, doubt, begun", &flags).field("unproven", &self.unproven).finish_non_exhaustive()
+    }
+}
+
+/// The length of the record of application data that `bytes` begin with, if all of it is there, and the bytes after it.
+#[inline]
+pub fn whole_record(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let (&header, body) = bytes.split_first_chunk::<5>()?;
+    let [23, _, _, high, low] = header else { return None };
+    let len = u16::from_be_bytes([high, low]);
+    let rest = body.get(len.into()..)?;
+    flaw(&header).is_none().then_some((len, rest))
 }
 
 /// Whether this can be the beginning of an SSLv2-compatible ClientHello: 15 bits of length, message type 1, version 3.x

@@ -24,7 +24,7 @@ pub use certificate::{Authority, Certificate, Chain, PublicKey, Validity};
 pub use cipher::{Protection, ProtectionKind, Suite};
 pub use decrypt::{Handshake12, Inner, Opener};
 pub use fingerprint::{community_id, ja3, ja3_string, ja4};
-pub use framer::{Framer, Input};
+pub use framer::{Framer, Input, whole_record};
 pub use handshake::{HandshakeType, group_name, is_grease, server_key_exchange_group};
 pub use hello::{ClientHello, Downgrade, ServerHello, ServerName};
 pub use inspection::{inspection_product, inspection_word};
