@@ -392,9 +392,7 @@ impl Analyzer {
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.conn.serial.wrapping_sub(1);
-        if flow.is_ordinary(segment) && !given.may_learn() {
-            // Nothing is held of it, and nothing ends with it.
-            flow.push_ordinary(segment, given);
+        if go_on(flow, segment, given) {
             return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);
@@ -410,6 +408,19 @@ impl Analyzer {
             self.served.add(self.flows.handle(place), &self.flows);
         }
         Belongs { connection, late: false, up }
+    }
+
+    /// Takes in the segment of a frame that was counted, if it is an ordinary one of the connection at `likely`; else does nothing.
+    #[inline(always)]
+    fn ordinary(&mut self, segment: &Segment<'_>, likely: Option<u32>) -> bool {
+        let given = given(&self.options.limits, &self.secrets, self.held);
+        let flow = likely.and_then(|place| self.flows.get_mut(place)).filter(|flow| flow.conn.key == segment.key);
+        let taken = flow.is_some_and(|flow| go_on(flow, segment, given));
+        if taken {
+            self.end = At::new(self.end.time.max(segment.at.time), segment.at.frame, segment.at.file);
+            self.tick(segment.at.time);
+        }
+        taken
     }
 
     /// The place of the connection a segment belongs to: `likely` that one.
@@ -564,6 +575,16 @@ impl Analyzer {
 /// What a flow is given, while all of them together hold `held` bytes.
 fn given<'a>(limits: &'a Limits, secrets: &'a Secrets, held: usize) -> Given<'a> {
     Given { limits, secrets: Some(secrets), room: limits.reorder_total.saturating_sub(held) }
+}
+
+/// Takes in an ordinary segment, of which nothing will be held and with which nothing ends; `false` where it is none.
+#[inline(always)]
+fn go_on(flow: &mut Flow, segment: &Segment<'_>, given: Given<'_>) -> bool {
+    let ordinary = flow.is_ordinary(segment) && !given.may_learn();
+    if ordinary {
+        flow.push_ordinary(segment, given);
+    }
+    ordinary
 }
 
 /// Bytes that a flow holds: beyond holes, and of records whose secrets may still come.

@@ -55,7 +55,9 @@ impl Analyzer {
             if let Some((soon, likely)) = states.next() {
                 self.prefetch_next(likely, soon.way);
             }
-            self.take_in(frame, plainly.then_some(segment), likely);
+            if !(plainly && self.ordinary(segment, likely)) {
+                self.take_in(frame, plainly.then_some(segment), likely);
+            }
         }
     }
 

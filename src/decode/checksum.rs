@@ -18,9 +18,10 @@ pub(super) fn verify(source: IpAddr, destination: IpAddr, segment: &[u8], field:
 /// Whether the checksum in `segment` is right, where its addresses come to the sum `addresses`.
 ///
 /// All sums are of little-endian words: one's complement addition does not care about the order of bytes (RFC 1071 section 2 B).
-#[inline]
+#[inline(always)]
 pub(super) fn fits(addresses: u64, segment: &[u8]) -> bool {
-    fold(addresses + u64::from(TCP.swap_bytes()) + length(segment) + sum(segment)) == 0xffff
+    // What folds to 0xffff is a multiple of that, and never zero: the pseudo-header alone is not.
+    (addresses + u64::from(TCP.swap_bytes()) + length(segment) + sum(segment)).is_multiple_of(0xffff)
 }
 
 /// What a checksum says that does not fit.

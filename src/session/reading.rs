@@ -69,7 +69,7 @@ impl Reading {
     }
 
     /// Takes in a piece. `from_start` says that the stream's first byte is offset 0; `knew` is what its sender had acknowledged.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         if let Some(spans) = &mut log.spans {
             spans.piece(way, piece);
@@ -79,13 +79,14 @@ impl Reading {
             let rest = tls.skim(way, at, offset, bytes, knew, log);
             if !rest.is_empty() {
                 let offset = offset + (bytes.len() - rest.len()) as u64;
-                self.read_tls(way, &Piece::Data { at, offset, bytes: rest }, knew, given, log);
+                self.take_otherwise(way, &Piece::Data { at, offset, bytes: rest }, from_start, knew, given, log);
             }
         } else {
             self.take_otherwise(way, piece, from_start, knew, given, log);
         }
     }
 
+    #[inline(never)]
     fn take_otherwise(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         match (self.modes[way], piece) {
             (Mode::Tls, piece) => self.read_tls(way, piece, knew, given, log),
