@@ -343,7 +343,7 @@ impl Flow {
         let decryption = tls.decryption();
         TlsFacts {
             decryption,
-            seen: tls.records > 0,
+            seen: tls.has_records(),
             client_hello: tls.client_hello,
             client_hello_at: tls.client_hello_at.map(|(end, _)| end),
             client_hello_segments: hello_segments,

@@ -4,7 +4,7 @@ use crate::base::{At, Limits, PerWay, Piece, Way, prefetch};
 use crate::session::keyed::{Given, Keys};
 use crate::session::log::Log;
 use crate::session::timeline::What;
-use crate::session::way::{JSSE_PADDING, ReadAlert, SealedRecord, WayState};
+use crate::session::way::{Calm, JSSE_PADDING, ReadAlert, SealedRecord, WayState};
 use crate::tls::{
     Body, Chain, ClientHello, ContentType, Extent, Framer, HandshakeType, Input, Message, Protection, RecordHead, ServerHello, Unit,
     Version, whole_record,
@@ -17,12 +17,9 @@ const EMPTY_CERTIFICATE: u16 = 8;
 /// alerts as such, and have no message of so few bytes.
 pub(super) const USUAL_ALERT: u16 = 19;
 
-/// Both directions of a connection as TLS. What every record needs stands first: see [`crate::tcp::Half`].
+/// Both directions of a connection as TLS.
 #[derive(Debug)]
-#[repr(C, align(64))]
 pub struct Tracker {
-    /// Records seen, of either side.
-    pub records: u32,
     /// Negotiated version.
     pub version: Option<Version>,
     /// How records are protected.
@@ -31,8 +28,6 @@ pub struct Tracker {
     pub client: Option<Way>,
     /// The session was resumed.
     pub resumed: bool,
-    /// Records of application data need nothing more than [`skim`](Tracker::skim).
-    calm: PerWay<bool>,
     /// The ServerHello.
     pub server_hello: Option<Box<ServerHello>>,
     /// The session's keys, where a key log has them or may still get them.
@@ -67,7 +62,7 @@ pub struct Tracker {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Tracker>() == 896 && std::mem::offset_of!(Tracker, framers) == 64 && size_of::<WayState>() == 256);
+const _: () = assert!(size_of::<Tracker>() <= 896 && size_of::<WayState>() == 256);
 
 impl Tracker {
     /// A connection of which nothing is known; `client` is the way its SYN went.
@@ -89,11 +84,9 @@ impl Tracker {
             certificate_request: None,
             client_certificate: None,
             resumed: false,
-            calm: PerWay::default(),
             renegotiations: 0,
             server_hello_done: None,
             alerts: Vec::new(),
-            records: 0,
             keys: None,
         }
     }
@@ -102,7 +95,6 @@ impl Tracker {
     #[inline]
     pub fn prefetch(&self, way: Way) {
         let peer = &self.ways[way.opposite()];
-        prefetch(self);
         self.ways[way].prefetch();
         prefetch(peer);
     }
@@ -188,17 +180,25 @@ impl Tracker {
         not_tls
     }
 
-    /// Finds out for which directions it is calm now.
+    /// Finds out in which directions the lengths of records are all that counts now.
     fn calm_down(&mut self) {
-        let known = self.server_hello.is_some() && self.protection.is_some() && self.keys.is_none();
-        let calm = |way| known && self.ways[way].finished.is_some() && self.framers[way].is_between_records();
-        self.calm = PerWay::new(calm(Way::AtoB), calm(Way::BtoA));
+        let known = self.protection.filter(|_| self.server_hello.is_some() && self.keys.is_none());
+        let tls13 = self.is_tls13();
+        for way in [Way::AtoB, Way::BtoA] {
+            let (state, tickets_possible) = (&mut self.ways[way], tls13 && self.client != Some(way));
+            state.calm = known.filter(|_| state.finished.is_some() && self.framers[way].is_between_records()).map(|protection| Calm {
+                tag: protection.tag,
+                tls13,
+                tickets_possible,
+                alerts: state.alert_lens(protection.alert_len),
+            });
+        }
     }
 
     /// Starts one direction in the middle of its stream: where records begin is not known.
     pub fn start_midstream(&mut self, way: Way, limits: &Limits) {
         self.framers[way] = Framer::mid_stream(limits);
-        self.calm[way] = false;
+        self.ways[way].calm = None;
         self.ways[way].lost = true;
         self.ways[way].was_lost = true;
     }
@@ -214,21 +214,11 @@ impl Tracker {
     /// lengths: what [`read`](Tracker::read) would do, at a fraction of the cost. What is left.
     #[inline]
     pub fn skim<'a>(&mut self, way: Way, at: At, mut offset: u64, mut bytes: &'a [u8], knew: u64, log: &Log) -> &'a [u8] {
-        let Some(protection) = self.protection.as_ref().filter(|_| self.calm[way] && !log.is_written()) else { return bytes };
-        let tls13 = self.is_tls13();
-        let tickets_possible = tls13 && self.client != Some(way);
         let (own, peer) = self.ways.pair_mut(way);
-        let (tag, [alert, padded_alert]) = (protection.tag.into(), own.alert_lens(protection.alert_len));
+        let Some(calm) = own.calm.filter(|_| !log.is_written()) else { return bytes };
         while let Some((len, rest)) = whole_record(bytes) {
-            self.records = self.records.saturating_add(1);
             let seen = SealedRecord { at, typ: ContentType::APPLICATION_DATA.0, len, offset, knew, opened: false };
-            own.see(seen);
-            own.measure(len.saturating_sub(tag));
-            if tls13 && (len == alert || len == padded_alert) {
-                own.short_records = own.short_records.saturating_add(1);
-            } else {
-                own.say(peer, &seen, tickets_possible);
-            }
+            own.skim(calm, peer, seen);
             (offset, bytes) = (seen.end(), rest);
         }
         bytes
@@ -263,11 +253,16 @@ impl Tracker {
         self.client_hello_at.is_none() && self.server_hello_at.is_none() && self.version.is_none()
     }
 
+    /// A record came, from either side.
+    pub fn has_records(&self) -> bool {
+        [Way::AtoB, Way::BtoA].into_iter().any(|way| self.ways[way].records > 0)
+    }
+
     /// There was TLS: a record, or the beginning of a hello whose rest never came.
     pub fn spoke(&self) -> bool {
         let begun =
             |way: Way| self.framers[way].in_record().is_some_and(|partial| partial.typ == ContentType::HANDSHAKE && partial.need.is_some());
-        self.records > 0 || self.client_hello_at.is_some() || begun(Way::AtoB) || begun(Way::BtoA)
+        self.has_records() || self.client_hello_at.is_some() || begun(Way::AtoB) || begun(Way::BtoA)
     }
 
     /// TLS 1.3 was negotiated, or must have been: a sealed record of type application_data came before any ChangeCipherSpec could say so.
@@ -290,7 +285,6 @@ impl Tracker {
         if let Some(spans) = &mut log.spans {
             spans.record(way, head, body);
         }
-        self.records = self.records.saturating_add(1);
         let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew, opened: false };
         let tag = self.tag();
         let state = &mut self.ways[way];

@@ -41,6 +41,8 @@ pub struct WayState {
     pub last: Option<SealedRecord>,
     /// The one before it.
     pub before_last: Option<SealedRecord>,
+    /// What is known of its records, where their lengths alone count from here on.
+    pub(super) calm: Option<Calm>,
     /// Finished, seen by its place and size, or inferred from what came after.
     pub finished: Option<At>,
     /// An encrypted record that can only be a fatal alert by its place.
@@ -49,16 +51,28 @@ pub struct WayState {
     pub first_app: Option<At>,
     /// ChangeCipherSpec.
     pub change_cipher_spec: Option<At>,
-    /// Records of application data that this direction had sent when the opposite one sent its Finished.
-    pub apps_at_peer_finished: u32,
     /// A record header that cannot be.
     pub broken: Option<Box<(At, [u8; 5], u8)>>,
+    /// Records of application data that this direction had sent when the opposite one sent its Finished.
+    pub apps_at_peer_finished: u32,
     /// Encrypted records before its Finished (TLS 1.3).
     pub flight: u32,
     /// Records of an alert's length after the handshake (TLS 1.3), in all.
     pub short_records: u32,
     /// 0-RTT records.
     pub early: u32,
+}
+
+/// What lengths of records tell, once the handshake is over and nothing is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calm {
+    /// Length of a tag or MAC.
+    pub tag: u8,
+    /// TLS 1.3: an alert looks like application data, and has one of the lengths in `alerts`.
+    pub tls13: bool,
+    /// A record may be a session ticket.
+    pub tickets_possible: bool,
+    pub alerts: [u16; 2],
 }
 
 /// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
@@ -103,6 +117,18 @@ impl WayState {
     /// All its encrypted records are padded to whole blocks, as far as at least `records` of them tell.
     pub(super) fn in_blocks(&self, records: u16) -> bool {
         self.blocks.0 >= records && self.blocks.1 >= BLOCK && self.blocks.1.is_multiple_of(BLOCK)
+    }
+
+    /// Takes note of a record of application data in a direction of which no more than `calm` is to be known, while `peer` says nothing.
+    #[inline]
+    pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: SealedRecord) {
+        self.see(seen);
+        self.measure(seen.len.saturating_sub(calm.tag.into()));
+        if calm.tls13 && calm.alerts.contains(&seen.len) {
+            self.short_records = self.short_records.saturating_add(1);
+        } else {
+            self.say(peer, &seen, calm.tickets_possible);
+        }
     }
 
     /// Counts a record of application data after the handshake, while `peer` says nothing. `tickets_possible`: it may be a session ticket.
