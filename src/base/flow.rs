@@ -169,48 +169,51 @@ impl fmt::Display for Side {
 /// One value for each way along a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerWay<T> {
-    ab: T,
-    ba: T,
+    /// For [`Way::AtoB`], then for [`Way::BtoA`].
+    both: [T; 2],
 }
 
 impl<T> PerWay<T> {
     /// The value for [`Way::AtoB`], then the one for [`Way::BtoA`].
     pub fn new(ab: T, ba: T) -> PerWay<T> {
-        PerWay { ab, ba }
+        PerWay { both: [ab, ba] }
     }
 
     /// Both values at once: `way`'s, then the opposite's.
     pub fn pair_mut(&mut self, way: Way) -> (&mut T, &mut T) {
+        let [ab, ba] = &mut self.both;
         match way {
-            Way::AtoB => (&mut self.ab, &mut self.ba),
-            Way::BtoA => (&mut self.ba, &mut self.ab),
+            Way::AtoB => (ab, ba),
+            Way::BtoA => (ba, ab),
         }
     }
 
     /// The same values by role, where `client` is the way the client sends.
     pub fn by_side(self, client: Way) -> PerSide<T> {
+        let [ab, ba] = self.both;
         match client {
-            Way::AtoB => PerSide { client: self.ab, server: self.ba },
-            Way::BtoA => PerSide { client: self.ba, server: self.ab },
+            Way::AtoB => PerSide { client: ab, server: ba },
+            Way::BtoA => PerSide { client: ba, server: ab },
         }
     }
 }
 
+// A place that is computed, not chosen: nobody foretells which way the next packet goes.
 impl<T> Index<Way> for PerWay<T> {
     type Output = T;
+    #[inline]
     fn index(&self, way: Way) -> &T {
-        match way {
-            Way::AtoB => &self.ab,
-            Way::BtoA => &self.ba,
-        }
+        let [ab, _] = &self.both;
+        self.both.get(way as usize).unwrap_or(ab)
     }
 }
 
 impl<T> IndexMut<Way> for PerWay<T> {
+    #[inline]
     fn index_mut(&mut self, way: Way) -> &mut T {
         match way {
-            Way::AtoB => &mut self.ab,
-            Way::BtoA => &mut self.ba,
+            Way::AtoB => &mut self.both[0],
+            Way::BtoA => &mut self.both[1],
         }
     }
 }

@@ -51,19 +51,25 @@ fn length(segment: &[u8]) -> u64 {
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let (chunks, rest) = bytes.as_chunks::<16>();
     // The rest is the end of the last 16 bytes, so that no loop is needed, whose length no processor foretells.
-    let mut total = match bytes.last_chunk() {
+    let total = match bytes.last_chunk() {
         Some(_) if rest.is_empty() => 0,
         Some(last) => u128::from_le_bytes(*last) >> (8 * (16 - rest.len())),
         None => rest.iter().rev().fold(0, |total, byte| (total << 8) | u128::from(*byte)),
     };
-    let mut carries = 0;
+    let (mut low, mut high) = (total as u64, (total >> 64) as u64);
     for chunk in chunks {
-        let (sum, carry) = total.overflowing_add(u128::from_le_bytes(*chunk));
-        total = sum;
-        carries += u64::from(carry);
+        let both = u128::from_le_bytes(*chunk);
+        (low, high) = (add(low, both as u64), add(high, (both >> 64) as u64));
     }
-    let (low, high) = (total as u64, (total >> 64) as u64);
-    (low >> 32) + (low & 0xffff_ffff) + (high >> 32) + (high & 0xffff_ffff) + carries
+    let sum = add(low, high);
+    (sum >> 32) + (sum & 0xffff_ffff)
+}
+
+/// One's complement addition of 64 bits: the carry comes round to the other end (RFC 1071 section 2 A).
+#[inline]
+fn add(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + u64::from(carry)
 }
 
 /// The sum of an address.

@@ -2,7 +2,7 @@
 
 use etherparse::{EtherType, Ethernet2HeaderSlice, IpNumber, Ipv4HeaderSlice, TcpHeaderSlice};
 
-use super::{Checksum, Segment, checksum, tcp};
+use super::{Checksum, Segment, TcpOptions, checksum, tcp};
 use crate::base::{FlowKey, Frame, LinkType};
 
 /// Length of the headers before the TCP segment: an IPv4 one with options is not for here.
@@ -45,7 +45,7 @@ fn read<'a>(frame: &Frame<'a>, segment: &mut Segment<'a>) -> Option<()> {
         ack: header.acknowledgment_number(),
         flags: tcp::flags(&header),
         window: header.window_size(),
-        options: tcp::options(options),
+        options: TcpOptions::default(),
         payload,
         payload_len: payload.len() as u32,
         checksum,
@@ -56,5 +56,6 @@ fn read<'a>(frame: &Frame<'a>, segment: &mut Segment<'a>) -> Option<()> {
         interface: frame.interface,
         outgoing: frame.outgoing,
     };
+    tcp::find_options(options, &mut segment.options);
     Some(())
 }
