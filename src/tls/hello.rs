@@ -1,13 +1,19 @@
 //! ClientHello and ServerHello: what was offered and what was chosen.
 
-use tls_parser::{TlsExtension, parse_tls_client_hello_extension, parse_tls_handshake_client_hello, parse_tls_handshake_server_hello};
+use tls_parser::{
+    TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_ec_point_formats_content,
+    parse_tls_extension_elliptic_curves_content, parse_tls_extension_sni_content, parse_tls_extension_supported_versions,
+    parse_tls_handshake_client_hello, parse_tls_handshake_server_hello,
+};
 
 pub(super) use self::lists::List;
 use self::lists::Lists;
+use self::reader::{Entries, Reader};
 use super::handshake::is_grease;
 use super::{Suite, Version};
 
 mod lists;
+mod reader;
 
 /// Entries kept of each list in a ClientHello; a client that has more of them is no client.
 const MAX_SUITES: usize = 512;
@@ -128,9 +134,10 @@ impl SessionId {
     /// Of what was sent: bytes beyond the 32nd are left out.
     fn new(sent: &[u8]) -> SessionId {
         let mut id = SessionId::default();
-        for (to, from) in id.bytes.iter_mut().zip(sent) {
-            *to = *from;
-            id.len += 1;
+        let sent = sent.get(..id.bytes.len()).unwrap_or(sent);
+        if let Some(bytes) = id.bytes.get_mut(..sent.len()) {
+            bytes.copy_from_slice(sent);
+            id.len = sent.len() as u8;
         }
         id
     }
@@ -152,77 +159,26 @@ impl Draft {
     /// Takes the values that are no GREASE, at most `max`, as `list`.
     fn keep(&mut self, list: List, values: impl IntoIterator<Item = u16>, max: usize) {
         let from = self.words.len();
-        for value in values {
-            if is_grease(value) {
-                self.hello.grease = true;
-            } else if self.words.len() - from < max {
-                self.words.push(value);
-            }
+        self.words.extend(values);
+        if self.words.iter().skip(from).any(|value| is_grease(*value)) {
+            self.hello.grease = true;
+            // The lists before have none.
+            self.words.retain(|value| !is_grease(*value));
         }
+        self.words.truncate(from.saturating_add(max));
         self.hello.lists.put(list, from..self.words.len());
     }
 
     fn done(mut self) -> ClientHello {
-        self.hello.lists.fill(self.words);
+        self.hello.lists.fill(&self.words);
         self.hello
-    }
-}
-
-/// Reads fields one after the other; `None` where the bytes end.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        let (&value, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(value)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let (&value, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u16::from_be_bytes(value))
-    }
-
-    fn random(&mut self) -> Option<[u8; 32]> {
-        let (&value, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(value)
-    }
-
-    /// The numbers that fill `n` bytes, or as much of them as is there.
-    fn u16s(&mut self, n: usize) -> impl Iterator<Item = u16> + use<'a> {
-        let list = self.take(n).unwrap_or(std::mem::take(&mut self.0));
-        list.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair))
-    }
-}
-
-/// Extensions, or entries of their shape: a number, a length, and so many bytes. Gives of each the number, its data, and both with the header
-/// before them, up to the first that is not there to its end. The walk is ours because a parser of the whole block stops at the first
-/// extension it does not like.
-struct Entries<'a>(&'a [u8]);
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = (u16, &'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let [a, b, c, d] = *self.0.first_chunk()?;
-        let (whole, after) = self.0.split_at_checked(4 + usize::from(u16::from_be_bytes([c, d])))?;
-        self.0 = after;
-        Some((u16::from_be_bytes([a, b]), whole.get(4..).unwrap_or(&[]), whole))
     }
 }
 
 impl ClientHello {
     /// Reads the body of a ClientHello message.
     pub fn parse(body: &[u8]) -> ClientHello {
-        let mut draft = Draft::default();
+        let mut draft = Draft { words: Vec::with_capacity(body.len() / 2), ..Draft::default() };
         draft.hello.len = body.len() as u32;
         draft.read(body);
         draft.done()
@@ -365,7 +321,6 @@ impl Draft {
                 self.hello.legacy_version = Version(parsed.version.0);
                 self.hello.random = parsed.random.try_into().unwrap_or_default();
                 self.hello.session_id = SessionId::new(parsed.session_id.unwrap_or_default());
-                self.words.reserve(body.len() / 2);
                 self.keep(List::Suites, parsed.ciphers.iter().map(|c| c.0), MAX_SUITES);
                 self.hello.malformed = !rest.is_empty();
                 // A block that claims more than there is comes back unread, its length field first.
@@ -422,47 +377,43 @@ impl Draft {
 
     /// `None` where the extension cannot be read.
     fn read_extension(&mut self, typ: u16, data: &[u8], whole: &[u8]) -> Option<()> {
-        match typ {
-            // Neither tls-parser nor a list: key shares (RFC 8446 section 4.2.8) are group, length, key.
+        let parsed = match typ {
+            ext::SERVER_NAME => parse_tls_extension_sni_content(data),
+            ext::SUPPORTED_GROUPS => parse_tls_extension_elliptic_curves_content(data),
+            ext::EC_POINT_FORMATS => parse_tls_extension_ec_point_formats_content(data),
+            ext::ALPN => parse_tls_extension_alpn_content(data),
+            ext::SUPPORTED_VERSIONS => parse_tls_extension_supported_versions(whole),
+            // The longest of the lists, and one of plain numbers.
+            ext::SIGNATURE_ALGORITHMS => {
+                let list = Reader(data).counted()?;
+                self.keep(List::SignatureAlgorithms, Reader(list).u16s(list.len()), MAX_LIST);
+                return Some(());
+            }
+            // tls-parser leaves these to us (RFC 8446 section 4.2.8): group, length, key.
             ext::KEY_SHARE => {
-                let mut r = Reader(data);
-                let len = r.u16()?;
-                let list = r.take(len.into())?;
-                let mut entries = Entries(list);
-                entries.by_ref().for_each(drop);
-                if !entries.0.is_empty() {
+                let list = Reader(data).counted()?;
+                if Entries(list).map(|(.., whole)| whole.len()).sum::<usize>() < list.len() {
                     return None;
                 }
                 self.keep(List::KeyShares, Entries(list).map(|(group, ..)| group), MAX_LIST);
+                return Some(());
             }
-            // The longest of the lists, and one of plain numbers.
-            ext::SIGNATURE_ALGORITHMS => {
-                let mut r = Reader(data);
-                let len = r.u16()?;
-                let list = r.take(len.into())?;
-                self.keep(List::SignatureAlgorithms, Reader(list).u16s(list.len()), MAX_LIST);
+            _ => return Some(()),
+        };
+        match parsed.ok()?.1 {
+            TlsExtension::SNI(names) => {
+                let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
+                self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
             }
-            ext::SERVER_NAME | ext::SUPPORTED_GROUPS | ext::EC_POINT_FORMATS | ext::ALPN | ext::SUPPORTED_VERSIONS => {
-                match parse_tls_client_hello_extension(whole).ok()?.1 {
-                    TlsExtension::SNI(names) => {
-                        let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
-                        self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
-                    }
-                    TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
-                    TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
-                    TlsExtension::ALPN(protocols) => {
-                        let mut kept = Vec::with_capacity(data.len());
-                        for protocol in protocols.iter().take(MAX_ALPN) {
-                            kept.push(u8::try_from(protocol.len()).ok()?);
-                            kept.extend_from_slice(protocol);
-                        }
-                        self.hello.alpn = kept.into();
-                    }
-                    TlsExtension::SupportedVersions(list) => self.keep(List::Versions, list.iter().map(|v| v.0), MAX_LIST),
-                    _ => return None,
-                }
+            TlsExtension::EllipticCurves(groups) => self.keep(List::Groups, groups.iter().map(|g| g.0), MAX_LIST),
+            TlsExtension::EcPointFormats(formats) => self.keep(List::PointFormats, formats.iter().map(|f| u16::from(*f)), MAX_LIST),
+            TlsExtension::ALPN(protocols) => {
+                // Kept as sent: each behind its length.
+                let len = protocols.iter().take(MAX_ALPN).map(|protocol| 1 + protocol.len()).sum();
+                self.hello.alpn = Reader(data.get(2..)?).take(len)?.into();
             }
-            _ => {}
+            TlsExtension::SupportedVersions(list) => self.keep(List::Versions, list.iter().map(|v| v.0), MAX_LIST),
+            _ => return None,
         }
         Some(())
     }
@@ -509,8 +460,7 @@ impl ServerHello {
         if r.0.is_empty() {
             return Some(&[]);
         }
-        let len = r.u16()?;
-        r.take(len.into()).filter(|_| r.0.is_empty())
+        r.counted().filter(|_| r.0.is_empty())
     }
 
     fn read_extensions(&mut self, block: &[u8]) {
@@ -519,7 +469,11 @@ impl ServerHello {
             self.malformed |= self.read_extension(typ, data).is_none();
         }
         self.malformed |= !extensions.0.is_empty();
-        self.extensions = Entries(block).map(|(typ, ..)| typ).filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS).collect();
+        let types = || Entries(block).map(|(typ, ..)| typ).filter(|typ| !is_grease(*typ)).take(MAX_EXTENSIONS);
+        // Counted first: a vector that has grown would be moved once more to make it a box.
+        let mut kept = Vec::with_capacity(types().count());
+        kept.extend(types());
+        self.extensions = kept.into();
     }
 
     /// Takes over from the body of an EncryptedExtensions message what the ServerHello itself would have said up to TLS 1.2: the

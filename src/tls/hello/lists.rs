@@ -46,8 +46,8 @@ impl Lists {
         }
     }
 
-    /// Hands over the numbers of all.
-    pub(super) fn fill(&mut self, words: Vec<u16>) {
+    /// Takes over the numbers of all. Copied: to have a vector cut down to its length takes an allocator longer.
+    pub(super) fn fill(&mut self, words: &[u16]) {
         self.words = words.into();
     }
 }
