@@ -82,7 +82,7 @@ impl Protection {
         }
         let mac = u8::try_from(suite.mac_length()).ok()?;
         // The registry's own sizes are no tag lengths: CCM_8 is listed as 128, AES_256_GCM as 256.
-        let tag = if suite.name.contains("_CCM_8") { 8 } else { 16 };
+        let tag = if suite.enc_mode == TlsCipherEncMode::Ccm && suite.name.contains("_CCM_8") { 8 } else { 16 };
         let hash = match suite.prf {
             TlsPRF::Sha384 => 48,
             _ => 32,
