@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::base::{FlowKey, PerWay, Way};
 
@@ -17,9 +18,20 @@ pub struct Streams {
     next: u32,
     exact: bool,
     hasher: RandomState,
-    tombs: HashMap<u64, Tomb, RandomState>,
-    order: VecDeque<u64>,
+    tombs: Tombs,
     bound: usize,
+}
+
+/// Forgotten connections, found by the hash of their key.
+///
+/// What is looked up is a number alone (4 bytes, and one of the hash): nearly always there is nothing to be found, and then the tombs
+/// themselves, of which there are far more than the processor's caches hold, are not touched.
+#[derive(Debug, Default)]
+struct Tombs {
+    numbers: HashTable<u32>,
+    /// In the order of their burial, numbered on from `first`. Those that were opened again stay, and no number leads to them.
+    queue: VecDeque<Tomb>,
+    first: u32,
 }
 
 /// The base sequence number of each way, once it is known.
@@ -27,6 +39,7 @@ pub type Bases = PerWay<Option<u32>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Tomb {
+    hash: u64,
     stream: u32,
     bases: Bases,
 }
@@ -34,14 +47,7 @@ struct Tomb {
 impl Streams {
     /// Remembers at most `bound` forgotten connections.
     pub fn new(bound: usize) -> Streams {
-        Streams {
-            next: 0,
-            exact: true,
-            hasher: RandomState::default(),
-            tombs: HashMap::default(),
-            order: VecDeque::new(),
-            bound: bound.max(1),
-        }
+        Streams { next: 0, exact: true, hasher: RandomState::default(), tombs: Tombs::default(), bound: bound.max(1) }
     }
 
     /// How many connections there were.
@@ -59,13 +65,13 @@ impl Streams {
     /// The number of the forgotten connection that a packet of `key` belongs to; `None` if it begins a new one. A segment that an
     /// ICMP error quotes belongs to a connection, but its `numbers` teach Wireshark nothing: `None`.
     pub fn late(&mut self, key: &FlowKey, way: Way, numbers: Option<Numbers>) -> Option<u32> {
-        if self.tombs.is_empty() {
+        if self.tombs.len() == 0 {
             return None;
         }
         let hash = self.hasher.hash_one(key);
-        match self.tombs.get_mut(&hash) {
+        match self.tombs.get_mut(hash) {
             Some(tomb) if numbers.is_some_and(|numbers| numbers.start_anew(&tomb.bases, way)) => {
-                self.tombs.remove(&hash);
+                self.tombs.remove(hash);
                 None
             }
             Some(tomb) => {
@@ -87,21 +93,66 @@ impl Streams {
     /// Forgets a connection, but not its number.
     pub fn bury(&mut self, key: &FlowKey, stream: Option<u32>, bases: Bases) {
         let Some(stream) = stream else { return };
-        let hash = self.hasher.hash_one(key);
-        if self.tombs.insert(hash, Tomb { stream, bases }).is_none() {
-            self.order.push_back(hash);
-        }
-        while self.order.len() > self.bound {
-            if let Some(oldest) = self.order.pop_front() {
-                self.tombs.remove(&oldest);
-            }
-        }
+        self.tombs.insert(Tomb { hash: self.hasher.hash_one(key), stream, bases });
+        self.tombs.keep_newest(self.bound);
     }
 
     /// Forgets that a connection was forgotten: its ports are taken by a new one.
     pub fn exhume(&mut self, key: &FlowKey) {
-        self.tombs.remove(&self.hasher.hash_one(key));
+        self.tombs.remove(self.hasher.hash_one(key));
     }
+}
+
+impl Tombs {
+    /// How many can be found.
+    fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    fn get_mut(&mut self, hash: u64) -> Option<&mut Tomb> {
+        let (queue, first) = (&self.queue, self.first);
+        let number = *self.numbers.find(hash, |number| hash_of(queue, first, *number) == Some(hash))?;
+        self.queue.get_mut(number.wrapping_sub(self.first) as usize)
+    }
+
+    fn insert(&mut self, tomb: Tomb) {
+        let (queue, first) = (&self.queue, self.first);
+        let same = |number: &u32| hash_of(queue, first, *number) == Some(tomb.hash);
+        match self.numbers.entry(tomb.hash, same, |number| hash_of(queue, first, *number).unwrap_or_default()) {
+            Entry::Occupied(entry) => {
+                if let Some(old) = self.queue.get_mut(entry.get().wrapping_sub(first) as usize) {
+                    *old = tomb;
+                }
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(first.wrapping_add(self.queue.len() as u32));
+                self.queue.push_back(tomb);
+            }
+        }
+    }
+
+    fn remove(&mut self, hash: u64) {
+        let (queue, first) = (&self.queue, self.first);
+        if let Ok(entry) = self.numbers.find_entry(hash, |number| hash_of(queue, first, *number) == Some(hash)) {
+            entry.remove();
+        }
+    }
+
+    /// Forgets all but the newest `most`.
+    fn keep_newest(&mut self, most: usize) {
+        while self.queue.len() > most {
+            let Some(oldest) = self.queue.pop_front() else { return };
+            let first = self.first;
+            self.first = first.wrapping_add(1);
+            if let Ok(entry) = self.numbers.find_entry(oldest.hash, |number| *number == first) {
+                entry.remove();
+            }
+        }
+    }
+}
+
+fn hash_of(queue: &VecDeque<Tomb>, first: u32, number: u32) -> Option<u64> {
+    queue.get(number.wrapping_sub(first) as usize).map(|tomb| tomb.hash)
 }
 
 /// What a segment has to do with the numbering.
