@@ -91,7 +91,8 @@ fn order(what: &ActKind) -> u8 {
 }
 
 fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, side: &impl Fn(Way) -> Side) -> Vec<Act> {
-    let mut acts = Vec::new();
+    // Most sessions end with two FINs and what announces them.
+    let mut acts = Vec::with_capacity(4);
     if let Some(tls) = &flow.reading.tls {
         for alert in &tls.alerts {
             if closes(tls, alert.alert) {
@@ -173,11 +174,6 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     if let Some(fatal) = state.fatal_by_place.as_deref().copied() {
         return Some((fatal, SealedReading::Fatal));
     }
-    let peer_way = way.opposite();
-    let peer_bare_fin = flow.conn.half(peer_way).fin().is_some_and(|fin| {
-        let offset = flow.conn.half(peer_way).offset_of(fin.seq);
-        !announced(tls, peer_way) && last.knew > offset
-    });
     // What was opened is known, and if it is an alert, it stands among those.
     if last.opened || !looks_like_alert(tls, way, &last) {
         return None;
@@ -185,6 +181,11 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     if last.typ != 21 && (!anything_closed(flow) || left_open(flow, tls, way, client, &last)) {
         return None;
     }
+    let peer_way = way.opposite();
+    let peer_bare_fin = || {
+        let half = flow.conn.half(peer_way);
+        half.fin().is_some_and(|fin| last.knew > half.offset_of(fin.seq)) && !announced(tls, peer_way)
+    };
     // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
     let peer = &tls.ways[peer_way];
     let read_garbage =
@@ -197,9 +198,9 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
         if let Some(first) =
             state.before_last.filter(|before| before.typ == 21 && before.len != 2 && !before.opened && tls.is_established())
         {
-            return Some((first, if peer_bare_fin { SealedReading::Unclear } else { SealedReading::Fatal }));
+            return Some((first, if peer_bare_fin() { SealedReading::Unclear } else { SealedReading::Fatal }));
         }
-        let reading = match (tls.is_established(), peer_bare_fin) {
+        let reading = match (tls.is_established(), peer_bare_fin()) {
             (_, true) => SealedReading::Unclear,
             (false, _) if tls.version.is_some() => SealedReading::Fatal,
             _ => SealedReading::CloseNotify,
@@ -209,10 +210,10 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     // Java announces its close with two padded records: user_canceled, then close_notify.
     let pair = state.padding == Some(16) && state.before_last.is_some_and(|before| before.typ == 23 && before.len == last.len);
     let (first, run) = if pair { (state.before_last.unwrap_or(last), 2) } else { (last, 1) };
-    let peer_closed = announced(tls, peer_way) && tls.ways[peer_way].last.is_some_and(|end| last.knew > end.offset);
-    let reading = if peer_bare_fin || state.short_records > run || two_byte_messages(flow, tls, client) {
+    let peer_closed = || peer.last.is_some_and(|end| last.knew > end.offset) && announced(tls, peer_way);
+    let reading = if state.short_records > run || peer_bare_fin() || two_byte_messages(flow, tls, client) {
         SealedReading::Unclear
-    } else if way != client && state.app_records == 0 && !peer_closed && !belated(tls, client, &last) {
+    } else if way != client && state.app_records == 0 && !peer_closed() && !belated(tls, client, &last) {
         SealedReading::Fatal
     } else {
         SealedReading::CloseNotify
@@ -226,11 +227,14 @@ fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRec
     let fins = [Way::AtoB, Way::BtoA].into_iter().filter_map(|way| flow.conn.half(way).fin()).map(|fin| fin.at);
     let Some(closed) = fins.chain(flow.rsts().iter().map(|(_, rst)| rst.at)).min() else { return false };
     let stood = |record: &SealedRecord| closed.time.since(record.at.time) >= LEFT_OPEN;
+    if !stood(last) {
+        return false;
+    }
     // What the other side said of the close came after it.
     let peer = &tls.ways[way.opposite()];
     let other = peer.last.filter(|other| other.at < closed).or(peer.before_last);
     let pong = other.is_some_and(|other| !other.opened && stood(&other) && looks_like_alert(tls, way.opposite(), &other));
-    stood(last) && (pong || two_byte_messages(flow, tls, client))
+    pong || two_byte_messages(flow, tls, client)
 }
 
 /// An alert about the client's Finished comes right after it; later, and with no client certificate to look into, it is a goodbye.
@@ -283,11 +287,11 @@ fn anything_closed(flow: &Flow) -> bool {
 fn two_byte_messages(flow: &Flow, tls: &Tracker, client: Way) -> bool {
     let chatty =
         |name: &[u8]| matches!(name, b"mqtt" | b"x-amzn-mqtt-ca" | b"xmpp-client" | b"xmpp-server" | b"irc" | b"stun.turn" | b"ftp");
-    let by_name = match tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
+    let by_name = || match tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
         Some(chosen) => chatty(chosen),
         None => tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(chatty)),
     };
-    by_name || matches!(flow.conn.key.destination(client).port, 8883 | 8084 | 992 | 994 | 6697)
+    matches!(flow.conn.key.destination(client).port, 8883 | 8084 | 992 | 994 | 6697) || by_name()
 }
 
 /// Whether `later`, by the other side, was sent by somebody who had seen `earlier`.
