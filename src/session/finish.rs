@@ -63,7 +63,6 @@ impl Flow {
         let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
         let padded = self.reading.tls.as_ref().is_some_and(|tls| padded_last(tls, Way::AtoB) || padded_last(tls, Way::BtoA));
         let exchange = self.exchange(&sides).map(Box::new);
-        let tls = self.tls_facts(client);
         let mut session = Session {
             connection: self.conn.serial.wrapping_sub(1),
             tcp_stream: self.conn.stream,
@@ -75,22 +74,20 @@ impl Flow {
             grounds: surroundings.grounds,
             opening: self.opening(),
             sides,
-            tls,
+            tls: self.tls_facts(client),
             exchange,
-            prelude: None,
+            prelude: self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story())),
             phase,
             closing: conclusion.closing,
             ending,
             closed_by,
             close_notify,
             icmp: self.icmp().iter().map(|(way, error)| (if *way == client { Side::Client } else { Side::Server }, *error)).collect(),
-            timeline: Default::default(),
+            timeline: std::mem::take(&mut self.log).into_timeline(),
             caps: Vec::new(),
             client_way: client,
         };
         session.caps = caps(&session, self, framing_lost, padded, surroundings);
-        session.prelude = self.reading.prelude.take().map(|prelude| Box::new(prelude.into_story()));
-        session.timeline = std::mem::take(&mut self.log).into_timeline();
         session
     }
 
@@ -162,8 +159,14 @@ impl Flow {
         let half = self.conn.half(way);
         let peer = self.conn.half(way.opposite());
         let tls = self.reading.tls.as_deref();
-        let silent = WayState::default();
-        let state = tls.map_or(&silent, |tls| &tls.ways[way]);
+        let silent;
+        let state = match tls {
+            Some(tls) => &tls.ways[way],
+            None => {
+                silent = WayState::default();
+                &silent
+            }
+        };
         let (keep_alives, last_keep_alive) = half.keep_alives();
         let acknowledged = half.acked().map_or(0, |ack| peer.offset_of(ack));
         let fin = half.fin().map(|fin| {
@@ -334,8 +337,7 @@ impl Flow {
     }
 
     fn tls_facts(&mut self, client: Way) -> TlsFacts {
-        let Some(tracker) = self.reading.tls.take() else { return TlsFacts::default() };
-        let mut tls = *tracker;
+        let Some(tls) = &mut self.reading.tls else { return TlsFacts::default() };
         // What stood behind a hole was read later than it came.
         tls.alerts.sort_by_key(|alert| alert.at);
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
@@ -344,11 +346,11 @@ impl Flow {
         TlsFacts {
             decryption,
             seen: tls.has_records(),
-            client_hello: tls.client_hello,
+            client_hello: tls.client_hello.take(),
             client_hello_at: tls.client_hello_at.map(|(end, _)| end),
             client_hello_segments: hello_segments,
             suite: tls.server_hello.as_ref().map(|hello| hello.suite),
-            server_hello: tls.server_hello,
+            server_hello: tls.server_hello.take(),
             server_hello_at: tls.server_hello_at,
             version: tls.version,
             protection: tls.protection,
@@ -356,7 +358,7 @@ impl Flow {
             resumed: tls.resumed,
             early_data: tls.ways[client].early > 0,
             renegotiations: tls.renegotiations,
-            certificates: tls.certificates,
+            certificates: tls.certificates.take(),
             certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
             certificate_request: tls.certificate_request,
             client_certificate: tls.client_certificate,
