@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use self::ahead::prefetch_all;
+use self::ahead::prefetch_ends;
 use self::hanging::Rounds;
 use self::served::Served;
 use self::table::{Handle, Table};
@@ -255,9 +255,13 @@ impl Analyzer {
         let most = if self.dying.len() < LINGERING + TOGETHER { usize::MAX } else { LINGERING };
         let mut over = Vec::new();
         while let Some(handle) = pop_due(&mut self.dying, now, most) {
-            over.extend(self.flows.remove(handle));
+            // By now it has been silent for long.
+            self.flows.prefetch(handle);
+            over.push(handle);
         }
-        self.report_all(over);
+        let mut flows = Vec::with_capacity(over.len());
+        flows.extend(over.into_iter().filter_map(|handle| self.flows.remove(handle)));
+        self.report_all(flows);
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
             let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
             let due = flow.conn.last.time.plus(SYN_PATIENCE);
@@ -496,10 +500,7 @@ impl Analyzer {
         let mut flows = flows.into_iter();
         let mut ended = Vec::with_capacity(flows.len());
         while let Some(flow) = flows.next() {
-            // By now it has been silent for long.
-            if let Some(next) = flows.as_slice().first() {
-                prefetch_all(next);
-            }
+            prefetch_ends(flows.as_slice());
             ended.push(self.end(flow, false));
         }
         for (session, speaks_tls) in ended {

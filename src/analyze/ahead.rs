@@ -78,11 +78,18 @@ impl Analyzer {
     }
 }
 
-/// Has all that is known of a connection brought into the caches.
+/// Has what is known of connections that are brought to their end one after the other, `next` from now on, brought into the caches. One link
+/// of the chain at a turn: what the first one asks for now was found where the turn before had asked for it.
 #[inline]
-pub(super) fn prefetch_all(flow: &Flow) {
-    for way in [Way::AtoB, Way::BtoA] {
-        flow.prefetch(way);
-        flow.prefetch_next(way);
+pub(super) fn prefetch_ends(next: &[Box<Flow>]) {
+    if let Some(flow) = next.get(2) {
+        flow.prefetch(Way::AtoB);
+        flow.conn.prefetch_end();
+    }
+    if let Some(flow) = next.get(1) {
+        flow.prefetch_end();
+    }
+    if let Some(tls) = next.first().and_then(|flow| flow.reading.tls.as_ref()) {
+        tls.prefetch_hellos();
     }
 }

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::base::FlowKey;
+use crate::base::{FlowKey, prefetch};
 use crate::session::Flow;
 
 /// Connections in numbered places, found by their key.
@@ -91,6 +91,14 @@ impl Table {
         let (flows, hasher) = (&self.flows, &self.hasher);
         self.places.insert_unique(hasher.hash_one(key), place, |place| keyed(flows, *place).map_or(0, |key| hasher.hash_one(key)));
         place
+    }
+
+    /// Has the memory that taking a connection out and burying it needs brought into the caches.
+    pub(super) fn prefetch(&self, handle: Handle) {
+        if let Some(flow) = self.get(handle.place) {
+            prefetch(&flow.conn.serial);
+            prefetch(&flow.conn.stream);
+        }
     }
 
     /// Takes a connection out, if it is still there.

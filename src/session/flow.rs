@@ -105,6 +105,19 @@ impl Flow {
         }
     }
 
+    /// The same for what else its end needs. Where that is must be in the caches.
+    #[inline]
+    pub fn prefetch_end(&self) {
+        if let Some(tls) = &self.reading.tls {
+            tls.prefetch_end();
+        }
+        if let Some(at_close) = &self.at_close {
+            prefetch(&at_close.said[Way::AtoB]);
+            prefetch(&at_close.fins[Way::AtoB]);
+            prefetch(&at_close.fins[Way::BtoA]);
+        }
+    }
+
     /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.
     #[inline]
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {

@@ -99,6 +99,30 @@ impl Tracker {
         prefetch(peer);
     }
 
+    /// Has the memory that the session's end will need brought into the caches, but for what [`prefetch_hellos`](Tracker::prefetch_hellos)
+    /// asks for.
+    pub fn prefetch_end(&self) {
+        for way in [Way::AtoB, Way::BtoA] {
+            self.prefetch(way);
+            prefetch(&self.framers[way]);
+            prefetch(&self.ways[way].short_records);
+        }
+        prefetch(&self.server_hello);
+        prefetch(&self.client_hello_at);
+        prefetch(&self.alerts);
+    }
+
+    /// The same for both hellos. Where they are must be in the caches.
+    #[inline]
+    pub fn prefetch_hellos(&self) {
+        if let Some(hello) = &self.client_hello {
+            hello.prefetch();
+        }
+        if let Some(hello) = &self.server_hello {
+            hello.prefetch();
+        }
+    }
+
     /// One direction's framer, for what stands unfinished in it.
     pub fn framer(&self, way: Way) -> &Framer {
         &self.framers[way]

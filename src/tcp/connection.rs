@@ -122,6 +122,14 @@ impl Connection {
         self.halves[way].prefetch_slot();
     }
 
+    /// The same for what the connection's end needs.
+    pub fn prefetch_end(&self) {
+        for way in [Way::AtoB, Way::BtoA] {
+            self.prefetch(way);
+            self.halves[way].prefetch_end();
+        }
+    }
+
     /// A FIN or RST has been seen.
     #[inline]
     pub fn is_closing(&self) -> bool {

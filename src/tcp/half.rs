@@ -206,6 +206,12 @@ impl Half {
         }
     }
 
+    /// The same for what the connection's end needs beside that.
+    pub(super) fn prefetch_end(&self) {
+        prefetch(&self.missing);
+        prefetch(&self.pause);
+    }
+
     /// Its stream has begun and goes on, with nothing waiting behind a hole.
     #[inline]
     pub(super) fn is_steady(&self) -> bool {

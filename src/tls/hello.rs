@@ -11,6 +11,7 @@ use self::lists::Lists;
 use self::reader::{Entries, Reader};
 use super::handshake::is_grease;
 use super::{Suite, Version};
+use crate::base::prefetch;
 
 mod lists;
 mod reader;
@@ -190,6 +191,11 @@ impl ClientHello {
         (draft.hello.len, draft.hello.sslv2) = (message.len() as u32, true);
         draft.hello.malformed = draft.read_sslv2(message).is_none();
         draft.done()
+    }
+
+    /// Has what is asked at the end of every session brought into the caches.
+    pub fn prefetch(&self) {
+        prefetch(&self.alpn);
     }
 
     /// Cipher suites, in the order of preference.
@@ -502,6 +508,12 @@ impl ServerHello {
             _ => {}
         }
         Some(())
+    }
+
+    /// See [`ClientHello::prefetch`].
+    pub fn prefetch(&self) {
+        prefetch(&self.alpn);
+        prefetch(&self.suite);
     }
 
     /// Whether an extension of this type is there.
