@@ -9,6 +9,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use common::Random;
+use common::damage::Damage;
 use serde_json::Value;
 use whohungup::analyze::{Finished, Options};
 use whohungup::diagnose::Reading;
@@ -58,6 +60,46 @@ fn no_summary_tells_of_a_pause_of_nothing() {
         }
     }
     assert!(measured > 10, "{measured}: the captures were not read");
+}
+
+/// No rule fires on a session whose ending or phase it does not name: it is not asked about those. Nor where a capture is damaged, or read
+/// with its keys.
+#[test]
+fn rules_fire_only_where_they_say() {
+    let mut problems = BTreeSet::new();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for path in common::files() {
+        let whole = common::load(&path);
+        let mut sessions = common::sessions(&whole.frames).0;
+        sessions.extend(common::sessions_with_keys(&path).0);
+        for damage in [
+            Damage::Lost(10),
+            Damage::AcksLost(40),
+            Damage::OneDirection { from_server: false },
+            Damage::OneDirection { from_server: true },
+            Damage::Cut(90),
+            Damage::Joined(2),
+            Damage::Joined(8),
+            Damage::WithoutLast(1),
+            Damage::WithoutLast(4),
+            Damage::Shuffled(6),
+        ] {
+            let mut random = Random::of(1, &whole.name);
+            sessions.extend(common::sessions(&damage.applied(&whole.frames, &mut random)).0);
+        }
+        for finished in sessions {
+            let (phase, ending) = (finished.session.phase, finished.session.ending);
+            for (rule, _) in fired(&finished).0 {
+                *seen.entry(rule.slug).or_default() += 1;
+                if !rule.concerns(phase, ending) {
+                    problems.insert(format!("{} fires in {} after {}: {}", rule.slug, phase.name(), ending.name(), whole.name));
+                }
+            }
+        }
+    }
+    let silent: Vec<&str> = rules::ALL.iter().map(|rule| rule.slug).filter(|slug| !seen.contains_key(slug)).collect();
+    assert_eq!(silent, ["unexplained"], "these were never seen to fire");
+    assert!(problems.is_empty(), "\n{}", Vec::from_iter(problems).join("\n"));
 }
 
 /// Two rules that fire on one session are ordered, or a third one silences one of them, or they agree on the fault. Otherwise which of them

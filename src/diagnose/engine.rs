@@ -3,14 +3,15 @@
 use crate::base::Side;
 use crate::diagnose::exchange;
 use crate::diagnose::rule::{Context, Reading, Rule};
-use crate::diagnose::rules::{self, ALL};
+use crate::diagnose::rules;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fact, Fault, ToldReaction, Verdict};
 use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, Phase, SealedReading, Session};
 
 /// The verdict on a session.
 pub fn judge(session: &Session, context: &Context) -> Verdict {
-    let mut readings: Vec<(&Rule, Reading)> = ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, context)?))).collect();
+    let asked = rules::concerning(session.phase, session.ending);
+    let mut readings: Vec<(&Rule, Reading)> = asked.iter().filter_map(|rule| Some((*rule, (rule.check)(session, context)?))).collect();
     if session.only_login_encrypted() && session.phase == Phase::Established {
         // What ends such a connection is not said in TLS.
         readings.clear();
@@ -18,8 +19,10 @@ pub fn judge(session: &Session, context: &Context) -> Verdict {
     if session.hidden_by_padding() {
         readings.retain(|(_, reading)| matches!(reading.fault, Fault::None | Fault::Undetermined));
     }
-    let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
-    readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
+    if readings.len() > 1 {
+        let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
+        readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
+    }
     let (slug, reading) = settle(readings, session, context);
     let reading = unless_hidden(session, slug, unless_proxied(session, context, slug, exchange::weigh(session, reading)));
     assemble(session, slug, reading)

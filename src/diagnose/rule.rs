@@ -2,7 +2,7 @@
 
 use crate::diagnose::beside::Beside;
 use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fault, Impact, RuledOut};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// One cause. Each lives in a file of its own, and the file's `//!` lines are its manual page.
 #[derive(Clone, Copy, Debug)]
@@ -15,11 +15,15 @@ pub struct Rule {
     pub summary: &'static str,
     /// The fault it usually comes with.
     pub usual_fault: &'static str,
+    /// The endings that it can explain: about a session that ended otherwise it is not asked.
+    pub endings: &'static [Ending],
+    /// The phases in which it can fire: about a session that ended in another one it is not asked.
+    pub phases: &'static [Phase],
     /// The source of its file: the manual page is its leading `//!` lines.
     pub source: &'static str,
     /// Causes that say the same thing better: where one of them fires too, this one is silent.
     pub yields_to: &'static [&'static str],
-    /// Whether the session shows it.
+    /// Whether the session shows it. Never, where the session's ending or phase is not among those above.
     pub check: fn(&Session, &Context) -> Option<Reading>,
 }
 
@@ -126,6 +130,11 @@ impl Reading {
 }
 
 impl Rule {
+    /// Whether it can fire on a session that came as far as `phase` and had that ending.
+    pub fn concerns(&self, phase: Phase, ending: Ending) -> bool {
+        self.phases.contains(&phase) && self.endings.contains(&ending)
+    }
+
     /// The manual page: the leading `//!` lines of its file, as Markdown.
     pub fn manual(&self) -> String {
         let mut page = String::new();

@@ -18,6 +18,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in order.
+    pub const ALL: &[Phase] = &[Phase::Connecting, Phase::Tunneling, Phase::ClientHello, Phase::Handshake, Phase::Established];
+
     /// The word used in the JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,6 +55,18 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Every ending.
+    pub const ALL: &[Ending] = &[
+        Ending::CloseNotify,
+        Ending::Fin,
+        Ending::Rst,
+        Ending::FatalAlert,
+        Ending::Stall,
+        Ending::NoConnection,
+        Ending::Open,
+        Ending::Unseen,
+    ];
+
     /// The word used in the JSON.
     pub fn name(self) -> &'static str {
         match self {

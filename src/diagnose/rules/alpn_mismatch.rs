@@ -61,7 +61,7 @@ use crate::base::{Side, printable};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::AlertDescription;
 
 /// The cause.
@@ -70,6 +70,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "no application protocol in common: alert 120",
     usual_fault: "undetermined or client",
+    endings: &[Ending::FatalAlert],
+    phases: &[Phase::Connecting, Phase::Tunneling, Phase::ClientHello, Phase::Handshake],
     source: include_str!("alpn_mismatch.rs"),
     yields_to: &[],
     check,

@@ -65,7 +65,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Rst, Session};
+use crate::session::{Ending, Phase, Rst, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -73,6 +73,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the ClientHello was acknowledged, then after a round pause came a close without a byte of TLS",
     usual_fault: "undetermined",
+    endings: &[Ending::Fin, Ending::Rst],
+    phases: &[Phase::ClientHello],
     source: include_str!("backend_down_behind_proxy.rs"),
     yields_to: &["server-not-tls", "client-not-tls", "proxy-tunnel-cut"],
     check,

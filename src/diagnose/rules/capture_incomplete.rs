@@ -58,7 +58,7 @@ use crate::base::{At, GapReason, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Cap, CloseNotify, Ending, Session};
+use crate::session::{Cap, CloseNotify, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -66,6 +66,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "the end, or what precedes it, is not in the capture",
     usual_fault: "undetermined",
+    endings: &[Ending::Fin, Ending::Rst, Ending::Unseen],
+    phases: Phase::ALL,
     source: include_str!("capture_incomplete.rs"),
     yields_to: &[],
     check,

@@ -73,7 +73,7 @@
 
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -81,6 +81,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server's certificate is past its date (or the client's clock is wrong)",
     usual_fault: "server",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst, Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("certificate_expired.rs"),
     yields_to: &["server-not-tls", "client-not-tls", "tls-interception"],
     check,

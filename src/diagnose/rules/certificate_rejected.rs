@@ -74,7 +74,7 @@
 
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -82,6 +82,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the client left over the server's certificate for another reason: its name, its use, a revocation",
     usual_fault: "server or the client's trust store",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst, Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("certificate_rejected.rs"),
     yields_to: &["server-not-tls", "client-not-tls", "tls-interception"],
     check,

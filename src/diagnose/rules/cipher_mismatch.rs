@@ -66,7 +66,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::AlertDescription;
 
 /// The cause.
@@ -75,6 +75,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "no cipher suite, group or signature algorithm in common: alert 40 or 71 at the hello",
     usual_fault: "undetermined",
+    endings: &[Ending::FatalAlert],
+    phases: &[Phase::ClientHello],
     source: include_str!("cipher_mismatch.rs"),
     yields_to: &[
         "server-not-tls",

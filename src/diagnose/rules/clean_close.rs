@@ -88,6 +88,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "a close_notify came first, and nothing its receiver still owed was cut off",
     usual_fault: "none; server if keys show that it cut its own answer short",
+    endings: &[Ending::CloseNotify],
+    phases: &[Phase::Established],
     source: include_str!("clean_close.rs"),
     yields_to: &[
         "server-truncated-record",

@@ -68,7 +68,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Act, ActKind, Phase, Session};
+use crate::session::{Act, ActKind, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -76,6 +76,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "the client hung up while the server's data was still coming",
     usual_fault: "client",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst, Ending::FatalAlert, Ending::Stall],
+    phases: &[Phase::Established],
     source: include_str!("client_aborted_transfer.rs"),
     yields_to: &[
         "client-truncated-record",

@@ -67,7 +67,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -75,6 +75,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server did not accept the client's certificate",
     usual_fault: "client",
+    endings: &[Ending::Fin, Ending::Rst, Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("client_certificate_rejected.rs"),
     yields_to: &[],
     check,

@@ -77,7 +77,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::AlertDescription;
 
 /// The cause.
@@ -86,6 +86,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server wants a client certificate and got none",
     usual_fault: "client",
+    endings: &[Ending::Fin, Ending::Rst, Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("client_certificate_required.rs"),
     yields_to: &[],
     check,

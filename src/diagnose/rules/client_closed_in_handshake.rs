@@ -61,7 +61,7 @@
 use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -69,6 +69,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the client left before the handshake was finished",
     usual_fault: "client, or undetermined after the certificate",
+    endings: &[Ending::CloseNotify, Ending::Fin],
+    phases: &[Phase::ClientHello, Phase::Handshake],
     source: include_str!("client_closed_in_handshake.rs"),
     yields_to: &[
         "certificate-expired",

@@ -62,7 +62,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::{Protocol, Story};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::ContentType;
 
 /// The cause.
@@ -71,6 +71,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "the client closed with a bare FIN after everything it asked for was answered",
     usual_fault: "none",
+    endings: &[Ending::Fin],
+    phases: &[Phase::Established],
     source: include_str!("client_closed_without_close_notify.rs"),
     yields_to: &[
         "client-aborted-transfer",

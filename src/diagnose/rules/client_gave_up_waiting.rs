@@ -77,6 +77,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the client closed after a round number of seconds without an answer",
     usual_fault: "server",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst],
+    phases: &[Phase::Established],
     source: include_str!("client_gave_up_waiting.rs"),
     yields_to: &["zero-window-stall", "capture-incomplete", "client-aborted-transfer", "client-truncated-record"],
     check,

@@ -70,7 +70,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::{PlainProtocol, describe_plain};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -78,6 +78,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the client speaks something else than TLS to a TLS port",
     usual_fault: "client",
+    endings: Ending::ALL,
+    phases: &[Phase::Connecting, Phase::ClientHello, Phase::Handshake, Phase::Established],
     source: include_str!("client_not_tls.rs"),
     yields_to: &[],
     check,

@@ -60,7 +60,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -68,6 +68,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the client reset the connection before the handshake was finished",
     usual_fault: "client, or undetermined after the certificate",
+    endings: &[Ending::Rst],
+    phases: &[Phase::ClientHello, Phase::Handshake],
     source: include_str!("client_reset_in_handshake.rs"),
     yields_to: &[
         "certificate-expired",

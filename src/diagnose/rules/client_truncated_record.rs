@@ -63,7 +63,7 @@ use crate::base::{At, Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -71,6 +71,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the client ended the connection in the middle of a record: data was lost, proven",
     usual_fault: "client",
+    endings: &[Ending::Fin, Ending::Rst],
+    phases: Phase::ALL,
     source: include_str!("client_truncated_record.rs"),
     yields_to: &[
         "client-not-tls",

@@ -63,7 +63,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Rst, Session};
+use crate::session::{Ending, Phase, Rst, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -71,6 +71,8 @@ pub static RULE: Rule = Rule {
     group: Group::Connecting,
     summary: "the SYN was answered with a RST: nothing listens there, or a firewall says so",
     usual_fault: "undetermined or server",
+    endings: &[Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("connection_refused.rs"),
     yields_to: &["firewall-rejected", "unreachable"],
     check,

@@ -67,7 +67,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -75,6 +75,8 @@ pub static RULE: Rule = Rule {
     group: Group::Connecting,
     summary: "the SYN was never answered",
     usual_fault: "undetermined",
+    endings: &[Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("connection_timeout.rs"),
     yields_to: &["firewall-rejected", "unreachable"],
     check,

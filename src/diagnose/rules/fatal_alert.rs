@@ -68,7 +68,7 @@
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -76,6 +76,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "a fatal alert in established traffic, told verbatim",
     usual_fault: "undetermined",
+    endings: &[Ending::FatalAlert],
+    phases: &[Phase::Established],
     source: include_str!("fatal_alert.rs"),
     yields_to: &[
         "record-corruption",

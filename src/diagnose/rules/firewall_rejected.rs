@@ -58,7 +58,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -66,6 +66,8 @@ pub static RULE: Rule = Rule {
     group: Group::Connecting,
     summary: "an ICMP error says that a firewall forbids it",
     usual_fault: "proxy",
+    endings: &[Ending::Stall, Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("firewall_rejected.rs"),
     yields_to: &[],
     check,

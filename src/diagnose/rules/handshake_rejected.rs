@@ -79,6 +79,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "another fatal alert in the handshake, told verbatim",
     usual_fault: "undetermined",
+    endings: &[Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("handshake_rejected.rs"),
     yields_to: &[
         "protocol-version-mismatch",

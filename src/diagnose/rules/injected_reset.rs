@@ -73,7 +73,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Rst, RstKind, Session};
+use crate::session::{Ending, Phase, Rst, RstKind, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -81,6 +81,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "a RST that the side it names did not send",
     usual_fault: "proxy",
+    endings: &[Ending::Rst],
+    phases: Phase::ALL,
     source: include_str!("injected_reset.rs"),
     yields_to: &["middlebox-idle-timeout", "large-client-hello-dropped"],
     check,

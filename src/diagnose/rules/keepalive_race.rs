@@ -79,6 +79,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "an idle connection's close crossed a new request on the wire",
     usual_fault: "none",
+    endings: &[Ending::CloseNotify, Ending::Fin],
+    phases: &[Phase::Established],
     source: include_str!("keepalive_race.rs"),
     yields_to: &["server-truncated-record", "capture-incomplete"],
     check,

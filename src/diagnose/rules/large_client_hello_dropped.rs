@@ -70,6 +70,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "a ClientHello of two segments does not get through, smaller ones do",
     usual_fault: "proxy",
+    endings: &[Ending::Rst, Ending::Stall],
+    phases: &[Phase::ClientHello],
     source: include_str!("large_client_hello_dropped.rs"),
     yields_to: &["firewall-rejected", "unreachable", "zero-window-stall"],
     check,

@@ -83,6 +83,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "after a silence the next packet found no connection any more",
     usual_fault: "proxy with two signs, else undetermined",
+    endings: &[Ending::Rst, Ending::Stall],
+    phases: &[Phase::Established],
     source: include_str!("middlebox_idle_timeout.rs"),
     yields_to: &["server-unresponsive", "zero-window-stall", "path-mtu-black-hole", "firewall-rejected", "unreachable"],
     check,

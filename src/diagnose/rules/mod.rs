@@ -55,7 +55,13 @@ pub mod unexplained;
 pub mod unreachable;
 pub mod zero_window_stall;
 
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 pub use crate::diagnose::rule::Rule;
+use crate::session::{Ending, Phase};
 
 /// Every cause, in the order of the manual. The order does not decide between rules: `yields_to` does.
 pub static ALL: &[&Rule] = &[
@@ -117,4 +123,14 @@ pub static ALL: &[&Rule] = &[
 /// The cause of that name.
 pub fn find(slug: &str) -> Option<&'static Rule> {
     ALL.iter().copied().find(|rule| rule.slug == slug)
+}
+
+/// The causes that [`Rule::concerns`] a session of that phase and ending, in their order: a quarter of all, where the session ended well.
+pub fn concerning(phase: Phase, ending: Ending) -> &'static [&'static Rule] {
+    type Concerned = HashMap<(Phase, Ending), Vec<&'static Rule>, RandomState>;
+    static CONCERNED: LazyLock<Concerned> = LazyLock::new(|| {
+        let kinds = Phase::ALL.iter().flat_map(|phase| Ending::ALL.iter().map(|ending| (*phase, *ending)));
+        kinds.map(|kind| (kind, ALL.iter().copied().filter(|rule| rule.concerns(kind.0, kind.1)).collect())).collect()
+    });
+    CONCERNED.get(&(phase, ending)).map_or(&[], Vec::as_slice)
 }

@@ -53,7 +53,7 @@ use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -61,6 +61,9 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "a spare connection was dropped because a sibling of the same client won",
     usual_fault: "none",
+    // Only so ends a connection that another one is found to have won against.
+    endings: &[Ending::Fin, Ending::Rst, Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("parallel_attempt.rs"),
     yields_to: &["capture-incomplete", "certificate-expired", "firewall-rejected", "unreachable", "server-not-tls", "client-not-tls"],
     check,

@@ -64,7 +64,7 @@ use crate::base::{GapReason, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -72,6 +72,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "one side went on repeating itself and nothing came back",
     usual_fault: "undetermined or network",
+    endings: &[Ending::Stall],
+    phases: Phase::ALL,
     source: include_str!("path_black_hole.rs"),
     yields_to: &[
         "firewall-rejected",

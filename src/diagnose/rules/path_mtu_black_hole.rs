@@ -64,7 +64,7 @@ use crate::base::{GapReason, Side};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -72,6 +72,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "only full-size segments are lost; small ones pass",
     usual_fault: "network",
+    endings: &[Ending::Stall],
+    phases: Phase::ALL,
     source: include_str!("path_mtu_black_hole.rs"),
     yields_to: &["firewall-rejected", "unreachable", "zero-window-stall", "large-client-hello-dropped"],
     check,

@@ -66,6 +66,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "somebody only knocked: no byte, or a handshake and no application data",
     usual_fault: "none",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst],
+    phases: &[Phase::Connecting, Phase::Established],
     source: include_str!("probe.rs"),
     yields_to: &[
         "certificate-expired",

@@ -73,7 +73,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::{AlertDescription, Version};
 
 /// The cause.
@@ -82,6 +82,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "no TLS version in common: alert 70 at the hello",
     usual_fault: "undetermined",
+    endings: &[Ending::FatalAlert],
+    phases: &[Phase::Connecting, Phase::Tunneling, Phase::ClientHello, Phase::Handshake],
     source: include_str!("protocol_version_mismatch.rs"),
     yields_to: &["server-not-tls", "client-not-tls"],
     check,

@@ -65,7 +65,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::Refusal;
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -73,6 +73,8 @@ pub static RULE: Rule = Rule {
     group: Group::BeforeTls,
     summary: "the proxy wants credentials and never got any it accepts",
     usual_fault: "client",
+    endings: Ending::ALL,
+    phases: &[Phase::Tunneling],
     source: include_str!("proxy_authentication_required.rs"),
     yields_to: &[],
     check,

@@ -62,7 +62,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::Refusal;
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -70,6 +70,8 @@ pub static RULE: Rule = Rule {
     group: Group::BeforeTls,
     summary: "the proxy said no to the tunnel, or closed instead of answering",
     usual_fault: "proxy",
+    endings: Ending::ALL,
+    phases: &[Phase::Tunneling],
     source: include_str!("proxy_refused_tunnel.rs"),
     yields_to: &[],
     check,

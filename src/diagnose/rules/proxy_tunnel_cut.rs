@@ -73,6 +73,8 @@ pub static RULE: Rule = Rule {
     group: Group::BeforeTls,
     summary: "a tunnel was ended by the proxy with no close_notify from the server inside it",
     usual_fault: "undetermined",
+    endings: &[Ending::Fin, Ending::Rst],
+    phases: &[Phase::ClientHello, Phase::Handshake, Phase::Established],
     source: include_str!("proxy_tunnel_cut.rs"),
     yields_to: &["capture-incomplete"],
     check,

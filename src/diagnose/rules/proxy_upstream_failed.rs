@@ -60,7 +60,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::Refusal;
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -68,6 +68,8 @@ pub static RULE: Rule = Rule {
     group: Group::BeforeTls,
     summary: "the proxy could not reach the target: it is the messenger",
     usual_fault: "undetermined",
+    endings: Ending::ALL,
+    phases: &[Phase::Tunneling],
     source: include_str!("proxy_upstream_failed.rs"),
     yields_to: &[],
     check,

@@ -68,7 +68,7 @@ use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::AlertDescription;
 
 /// The cause.
@@ -77,6 +77,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "a record header that cannot be, or an alert that says records arrive damaged",
     usual_fault: "undetermined",
+    endings: &[Ending::Fin, Ending::Rst, Ending::FatalAlert, Ending::Stall, Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("record_corruption.rs"),
     yields_to: &["server-not-tls", "client-not-tls"],
     check,

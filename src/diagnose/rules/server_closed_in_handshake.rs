@@ -77,7 +77,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -85,6 +85,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server closed in answer to the ClientHello, with no alert",
     usual_fault: "server",
+    endings: &[Ending::CloseNotify, Ending::Fin],
+    phases: &[Phase::Connecting, Phase::ClientHello, Phase::Handshake],
     source: include_str!("server_closed_in_handshake.rs"),
     yields_to: &[
         "backend-down-behind-proxy",

@@ -84,7 +84,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -92,6 +92,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the server closed with a bare FIN while something was, or may have been, owed",
     usual_fault: "server; none if known complete",
+    endings: &[Ending::Fin],
+    phases: &[Phase::Established],
     source: include_str!("server_closed_without_close_notify.rs"),
     yields_to: &[
         "server-idle-timeout",

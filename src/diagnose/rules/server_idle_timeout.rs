@@ -93,6 +93,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the server closed after a silence with nothing outstanding",
     usual_fault: "none",
+    endings: Ending::ALL,
+    phases: &[Phase::Connecting, Phase::Established],
     source: include_str!("server_idle_timeout.rs"),
     yields_to: &[
         "server-truncated-record",

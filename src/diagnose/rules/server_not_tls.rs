@@ -71,7 +71,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::{Protocol, State};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -79,6 +79,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the answer to the ClientHello is not TLS",
     usual_fault: "undetermined",
+    endings: Ending::ALL,
+    phases: Phase::ALL,
     source: include_str!("server_not_tls.rs"),
     yields_to: &["starttls-refused"],
     check,

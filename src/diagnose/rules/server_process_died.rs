@@ -71,7 +71,7 @@ use crate::diagnose::rules::{
 };
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -79,6 +79,9 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the server ended sessions unannounced and was gone right after, or ended all it had in one moment",
     usual_fault: "server; none for an idle session",
+    // Only so ends what a server is found to have ended unannounced.
+    endings: &[Ending::Fin, Ending::Rst],
+    phases: &[Phase::Connecting, Phase::ClientHello, Phase::Handshake, Phase::Established],
     source: include_str!("server_process_died.rs"),
     yields_to: &[
         "server-truncated-record",

@@ -68,7 +68,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -76,6 +76,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the server aborted the connection while an exchange was, or may have been, incomplete",
     usual_fault: "server; none if known complete",
+    endings: &[Ending::Rst],
+    phases: &[Phase::Established],
     source: include_str!("server_reset.rs"),
     yields_to: &[
         "server-truncated-record",

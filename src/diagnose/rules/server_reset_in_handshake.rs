@@ -70,7 +70,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::Session;
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -78,6 +78,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server reset the connection in answer to the ClientHello, with no alert",
     usual_fault: "server",
+    endings: &[Ending::Rst],
+    phases: &[Phase::Connecting, Phase::ClientHello, Phase::Handshake],
     source: include_str!("server_reset_in_handshake.rs"),
     yields_to: &[
         "injected-reset",

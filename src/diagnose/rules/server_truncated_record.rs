@@ -68,7 +68,7 @@ use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -76,6 +76,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the server ended the connection in the middle of a record: data was lost, proven",
     usual_fault: "server",
+    endings: &[Ending::Fin, Ending::Rst],
+    phases: Phase::ALL,
     source: include_str!("server_truncated_record.rs"),
     yields_to: &["server-not-tls", "client-not-tls", "injected-reset", "zero-window-stall", "proxy-tunnel-cut", "capture-incomplete"],
     check,

@@ -80,6 +80,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "what the client sent was acknowledged and never answered: the application hangs, the network works",
     usual_fault: "server",
+    endings: &[Ending::Stall],
+    phases: Phase::ALL,
     source: include_str!("server_unresponsive.rs"),
     yields_to: &["client-not-tls", "zero-window-stall", "path-mtu-black-hole", "starttls-refused"],
     check,

@@ -60,7 +60,7 @@ use crate::base::{Side, printable};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 use crate::tls::AlertDescription;
 
 /// The cause.
@@ -69,6 +69,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the server does not serve the name asked for: alert 112",
     usual_fault: "undetermined or client",
+    endings: &[Ending::FatalAlert],
+    phases: &[Phase::Connecting, Phase::Tunneling, Phase::ClientHello, Phase::Handshake],
     source: include_str!("sni_rejected.rs"),
     yields_to: &[],
     check,

@@ -72,7 +72,7 @@ use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
 use crate::prelude::State;
-use crate::session::{Phase, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -80,6 +80,8 @@ pub static RULE: Rule = Rule {
     group: Group::BeforeTls,
     summary: "the plain-text protocol said no to TLS, or closed, before the ClientHello",
     usual_fault: "server",
+    endings: Ending::ALL,
+    phases: &[Phase::Tunneling, Phase::ClientHello],
     source: include_str!("starttls_refused.rs"),
     yields_to: &[],
     check,

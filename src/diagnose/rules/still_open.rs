@@ -51,7 +51,7 @@ use crate::base::{Side, Span};
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Cap, Ending, Session};
+use crate::session::{Cap, Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -59,6 +59,8 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "no end in the capture: the session was still running when it stopped",
     usual_fault: "none",
+    endings: &[Ending::Open],
+    phases: Phase::ALL,
     source: include_str!("still_open.rs"),
     yields_to: &["capture-incomplete"],
     check,

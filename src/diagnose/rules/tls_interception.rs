@@ -82,6 +82,8 @@ pub static RULE: Rule = Rule {
     group: Group::Handshake,
     summary: "the client rejected a certificate that an inspecting box issued",
     usual_fault: "proxy",
+    endings: &[Ending::Fin, Ending::Rst, Ending::FatalAlert],
+    phases: Phase::ALL,
     source: include_str!("tls_interception.rs"),
     yields_to: &["client-not-tls", "server-not-tls"],
     check,

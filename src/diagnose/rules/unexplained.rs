@@ -68,6 +68,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "the end was seen, but what it means cannot be decided from this capture",
     usual_fault: "undetermined",
+    endings: &[],
+    phases: &[],
     source: include_str!("unexplained.rs"),
     yields_to: &["proxy-tunnel-cut"],
     check,

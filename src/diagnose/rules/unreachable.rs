@@ -57,7 +57,7 @@ use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::rules::common;
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -65,6 +65,8 @@ pub static RULE: Rule = Rule {
     group: Group::Connecting,
     summary: "an ICMP error says that the network or host cannot be reached",
     usual_fault: "network",
+    endings: &[Ending::Stall, Ending::NoConnection],
+    phases: Phase::ALL,
     source: include_str!("unreachable.rs"),
     yields_to: &["firewall-rejected"],
     check,

@@ -61,7 +61,7 @@ use crate::base::Side;
 use crate::diagnose::rule::{Context, Group, Reading, Rule};
 use crate::diagnose::tell;
 use crate::diagnose::verdict::{Confidence, Fault, Impact};
-use crate::session::{Ending, Session};
+use crate::session::{Ending, Phase, Session};
 
 /// The cause.
 pub static RULE: Rule = Rule {
@@ -69,6 +69,8 @@ pub static RULE: Rule = Rule {
     group: Group::Established,
     summary: "one side stopped reading: its receive window stayed closed",
     usual_fault: "the side that stopped reading",
+    endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst, Ending::FatalAlert, Ending::Stall, Ending::NoConnection, Ending::Unseen],
+    phases: Phase::ALL,
     source: include_str!("zero_window_stall.rs"),
     yields_to: &[],
     check,
