@@ -1,39 +1,44 @@
 //! A map that forgets its oldest keys once it holds too many.
 
 use std::collections::VecDeque;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 /// A map of at most so many keys: a new one pushes out the one that came first.
 #[derive(Debug)]
 pub(super) struct Bounded<K, V> {
-    map: HashMap<K, V, RandomState>,
+    table: HashTable<(K, V)>,
+    hasher: RandomState,
     order: VecDeque<K>,
     most: usize,
 }
 
-impl<K: Clone + Eq + Hash, V: Default> Bounded<K, V> {
+impl<K: Copy + Eq + Hash, V: Default> Bounded<K, V> {
     pub(super) fn new(most: usize) -> Bounded<K, V> {
-        Bounded { map: HashMap::default(), order: VecDeque::new(), most: most.max(1) }
+        Bounded { table: HashTable::new(), hasher: RandomState::default(), order: VecDeque::new(), most: most.max(1) }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
-        self.map.get(key)
+        self.table.find(self.hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
     }
 
     /// The value of `key`, made if it is not there.
     pub(super) fn of(&mut self, key: &K) -> &mut V {
-        if !self.map.contains_key(key) {
-            if self.order.len() >= self.most
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.map.remove(&oldest);
-            }
-            self.order.push_back(key.clone());
+        let hash = |key: &K| self.hasher.hash_one(key);
+        let table = match self.table.find_entry(hash(key), |(known, _)| known == key) {
+            Ok(known) => return &mut known.into_mut().1,
+            Err(absent) => absent.into_table(),
+        };
+        if self.order.len() >= self.most
+            && let Some(oldest) = self.order.pop_front()
+            && let Ok(known) = table.find_entry(hash(&oldest), |(known, _)| *known == oldest)
+        {
+            known.remove();
         }
-        self.map.entry(key.clone()).or_default()
+        self.order.push_back(*key);
+        &mut table.insert_unique(hash(key), (*key, V::default()), |(known, _)| hash(known)).into_mut().1
     }
 }
 

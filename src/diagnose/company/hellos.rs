@@ -86,16 +86,15 @@ impl Hellos {
         Hellos { places: Bounded::new(PLACES) }
     }
 
-    /// Notes how a session's hello fared. The places where that was, and whether so few of its sort had fared so that
-    /// this one may change what is said of others.
-    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<(Vec<Within>, bool)> {
+    /// Notes how a session's hello fared. What now sets the failures apart where that was, and whether so few of its sort had fared so
+    /// that this one may change what is said of others.
+    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<(Vec<(Within, Contrast)>, bool)> {
         let (sort, failed) = fared(session)?;
-        let mut places = vec![Within::Server(sort.server)];
-        places.extend(name.map(Within::Name));
         let at = Elsewhere { at: session.tls.client_hello_at?, session: session.tcp_stream };
         let mut few = false;
-        for place in &places {
-            let list = self.places.of(place);
+        let mut contrasts = Vec::new();
+        for within in [Some(Within::Server(sort.server)), name.map(Within::Name)].into_iter().flatten() {
+            let list = self.places.of(&within);
             let place = list.iter().position(|known| known.sort == sort).unwrap_or(list.len());
             if place == list.len() && place < SORTS {
                 list.push(Fared {
@@ -122,13 +121,17 @@ impl Hellos {
                 known.passed_at = Some(at);
                 remember(&mut known.passed_clients, session.ends.client.ip);
             }
+            contrasts.extend(contrast(list, within).map(|contrast| (within, contrast)));
         }
-        Some((places, few))
+        Some((contrasts, few))
     }
 
     /// That all smaller hellos passed at the session's server, where its own large one did not, and no large one did.
     pub(super) fn smaller(&self, session: &Session) -> Option<SmallerHellos> {
-        let (sort, _) = fared(session).filter(|(sort, failed)| *failed && sort.large)?;
+        if session.phase == Phase::Established || session.tls.client_hello_segments < 2 {
+            return None;
+        }
+        let (sort, _) = fared(session).filter(|(_, failed)| *failed)?;
         let list = self.places.get(&Within::Server(sort.server))?;
         let large = || list.iter().filter(|known| known.sort.large);
         let small = || list.iter().filter(|known| !known.sort.large && known.passed > 0);
@@ -145,49 +148,48 @@ impl Hellos {
         let by_chance = passes < PASSED || failures < PASSED || small().any(|known| known.failed > 0);
         (!by_chance).then_some(SmallerHellos { passed, small: passes, large: failures })
     }
+}
 
-    /// What the failures in a place have in common that sets them apart, if anything does.
-    pub(super) fn contrast(&self, place: &Within) -> Option<Contrast> {
-        let list = self.places.get(place).filter(|list| list.len() < SORTS)?;
-        if list.iter().map(|known| known.failed).fold(0, u32::saturating_add) < FAILED {
-            return None;
-        }
-        let failed: Vec<&Fared> = list.iter().filter(|known| known.failed > 0).collect();
-        let passed: Vec<&Fared> = list.iter().filter(|known| known.passed > 0).collect();
-        let count = |list: &[&Fared], of: fn(&Fared) -> u32| list.iter().map(|known| of(known)).fold(0, u32::saturating_add);
-        let (failures, passes) = (count(&failed, |known| known.failed), count(&passed, |known| known.passed));
-        if passes < PASSED {
-            return None;
-        }
-        let clients: BTreeSet<IpAddr> = failed.iter().flat_map(|known| known.failed_clients.iter().copied()).collect();
-        let one = clients.first().copied().filter(|_| clients.len() == 1);
-        // Where all failures are one client's that is not known to have passed, that client may be what sets them apart.
-        if one.is_some_and(|client| passed.iter().all(|known| !known.passed_clients.contains(&client))) {
-            return None;
-        }
-        let sample = failed.first()?.sort;
-        let mut marks = Vec::new();
-        let mut mark = |same: fn(&Sort, &Sort) -> bool, mark: Option<Mark>| {
-            let shared = failed.iter().all(|known| same(&known.sort, &sample));
-            let set_apart = passed.iter().all(|known| !same(&known.sort, &sample));
-            marks.extend(mark.filter(|_| shared && set_apart));
-        };
-        match place {
-            Within::Server(_) => {
-                mark(|a, b| a.large == b.large, sample.large.then_some(Mark::Large));
-                mark(|a, b| a.newest == b.newest, Some(Mark::Version(sample.newest)));
-                mark(|a, b| a.ttl == b.ttl, sample.ttl.map(Mark::Ttl));
-            }
-            Within::Name(_) => mark(|a, b| a.server == b.server, Some(Mark::Address(sample.server))),
-        }
-        if marks.is_empty() {
-            return None;
-        }
-        let mut numbers: Vec<Elsewhere> = failed.iter().flat_map(|known| known.failures.iter().copied()).collect();
-        numbers.sort_by_key(|failure| failure.at);
-        let passed_at = passed.iter().filter_map(|known| known.passed_at).max_by_key(|passed| passed.at)?;
-        Some(Contrast { marks, failed: failures, passed: passes, failures: numbers, passed_at, client: one })
+/// What the failures in a place have in common that sets them apart, if anything does.
+fn contrast(list: &[Fared], place: Within) -> Option<Contrast> {
+    if list.len() >= SORTS || list.iter().map(|known| known.failed).fold(0, u32::saturating_add) < FAILED {
+        return None;
     }
+    let failed: Vec<&Fared> = list.iter().filter(|known| known.failed > 0).collect();
+    let passed: Vec<&Fared> = list.iter().filter(|known| known.passed > 0).collect();
+    let count = |list: &[&Fared], of: fn(&Fared) -> u32| list.iter().map(|known| of(known)).fold(0, u32::saturating_add);
+    let (failures, passes) = (count(&failed, |known| known.failed), count(&passed, |known| known.passed));
+    if passes < PASSED {
+        return None;
+    }
+    let clients: BTreeSet<IpAddr> = failed.iter().flat_map(|known| known.failed_clients.iter().copied()).collect();
+    let one = clients.first().copied().filter(|_| clients.len() == 1);
+    // Where all failures are one client's that is not known to have passed, that client may be what sets them apart.
+    if one.is_some_and(|client| passed.iter().all(|known| !known.passed_clients.contains(&client))) {
+        return None;
+    }
+    let sample = failed.first()?.sort;
+    let mut marks = Vec::new();
+    let mut mark = |same: fn(&Sort, &Sort) -> bool, mark: Option<Mark>| {
+        let shared = failed.iter().all(|known| same(&known.sort, &sample));
+        let set_apart = passed.iter().all(|known| !same(&known.sort, &sample));
+        marks.extend(mark.filter(|_| shared && set_apart));
+    };
+    match place {
+        Within::Server(_) => {
+            mark(|a, b| a.large == b.large, sample.large.then_some(Mark::Large));
+            mark(|a, b| a.newest == b.newest, Some(Mark::Version(sample.newest)));
+            mark(|a, b| a.ttl == b.ttl, sample.ttl.map(Mark::Ttl));
+        }
+        Within::Name(_) => mark(|a, b| a.server == b.server, Some(Mark::Address(sample.server))),
+    }
+    if marks.is_empty() {
+        return None;
+    }
+    let mut numbers: Vec<Elsewhere> = failed.iter().flat_map(|known| known.failures.iter().copied()).collect();
+    numbers.sort_by_key(|failure| failure.at);
+    let passed_at = passed.iter().filter_map(|known| known.passed_at).max_by_key(|passed| passed.at)?;
+    Some(Contrast { marks, failed: failures, passed: passes, failures: numbers, passed_at, client: one })
 }
 
 /// Adds a client that is not there yet; the oldest makes room.

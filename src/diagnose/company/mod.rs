@@ -91,7 +91,8 @@ enum Topic {
     Key([u8; 32]),
 }
 
-/// A topic on which something was learned, and when sessions must have begun (for a race) or ended for it to concern them.
+/// A topic that somebody waits for and on which something was learned, and when sessions must have begun (for a race) or ended for it to
+/// concern them.
 type Touched = (Topic, Time, Time);
 
 /// All times.
@@ -158,13 +159,13 @@ impl Company {
         let id = self.met;
         let name = self.name(session);
         let mut touched: Vec<Touched> = Vec::new();
-        touched.extend(self.races.learn(session, name).into_iter().map(|(party, from, to)| (Topic::Race(party), from, to)));
-        let (ended, serves) = self.servers.learn(session);
-        touched.extend(ended.map(|(from, to)| (Topic::Server(session.ends.server), from, to)));
-        touched.extend(serves.then_some((Topic::Serves(session.ends.server), EVER.0, EVER.1)));
+        self.learn_race(session, name, &mut touched);
+        self.learn_end(session, &mut touched);
         self.learn_silence(session, &mut touched);
         self.learn_hello(session, name, &mut touched);
-        touched.extend(self.keys.learn(session).map(|key| (Topic::Key(key), EVER.0, EVER.1)));
+        if let Some(key) = self.keys.learn(session) {
+            self.touch(&mut touched, Topic::Key(key), EVER);
+        }
         let beside = self.beside(session, name, alive);
         let verdict = judge(session, &beside);
         self.learn_moment(id, session, &verdict);
@@ -217,10 +218,12 @@ impl Company {
 
     /// The name asked for, as a hash: of most sessions it is only compared.
     fn name(&self, session: &Session) -> Option<u64> {
+        let name = session.tls.client_hello.as_ref()?.server_name.as_ref()?.bytes();
         let mut hasher = self.names.build_hasher();
-        for byte in session.tls.client_hello.as_ref()?.server_name.as_ref()?.bytes() {
-            hasher.write_u8(byte.to_ascii_lowercase());
+        for part in name.chunks(8) {
+            hasher.write_u64(part.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase())));
         }
+        hasher.write_usize(name.len());
         Some(hasher.finish())
     }
 
@@ -235,28 +238,50 @@ impl Company {
         }
     }
 
+    /// Notes that something was learned on a topic, if anybody waits for that.
+    fn touch(&self, touched: &mut Vec<Touched>, topic: Topic, (from, to): (Time, Time)) {
+        if self.awaited.contains_key(&topic) {
+            touched.push((topic, from, to));
+        }
+    }
+
+    fn learn_race(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
+        let Some((parties, from, to)) = self.races.learn(session, name) else { return };
+        for party in parties.into_iter().flatten() {
+            self.touch(touched, Topic::Race(party), (from, to));
+        }
+    }
+
+    fn learn_end(&mut self, session: &Session, touched: &mut Vec<Touched>) {
+        let (ended, serves) = self.servers.learn(session);
+        if let Some(when) = ended {
+            self.touch(touched, Topic::Server(session.ends.server), when);
+        }
+        if serves {
+            self.touch(touched, Topic::Serves(session.ends.server), EVER);
+        }
+    }
+
     fn learn_silence(&mut self, session: &Session, touched: &mut Vec<Touched>) {
         let Some((parties, silence)) = self.silences.learn(session) else { return };
         let alike = self.silences.alike(&parties, &silence);
         if alike.len() < silences::SEVERAL {
             return;
         }
-        touched.push((Topic::Silence(parties), EVER.0, EVER.1));
+        self.touch(touched, Topic::Silence(parties), EVER);
         self.patterns.silence(&parties, &alike);
         self.tell_patterns();
     }
 
     fn learn_hello(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
-        let Some((places, few)) = self.hellos.learn(session, name) else { return };
+        let Some((contrasts, few)) = self.hellos.learn(session, name) else { return };
         if few {
-            touched.push((Topic::Hellos(session.ends.server), EVER.0, EVER.1));
+            self.touch(touched, Topic::Hellos(session.ends.server), EVER);
         }
-        for place in places {
-            if let Some(contrast) = self.hellos.contrast(&place) {
-                self.patterns.contrast(place, session, &contrast);
-            }
+        for (place, contrast) in contrasts {
+            self.patterns.contrast(place, session, &contrast);
+            self.tell_patterns();
         }
-        self.tell_patterns();
     }
 
     fn learn_moment(&mut self, id: u64, session: &Session, verdict: &Verdict) {
@@ -299,7 +324,7 @@ impl Company {
 
     /// Judges those again that something new was learned about.
     fn reconsider(&mut self, touched: &[Touched], judge: Judge<'_>, alive: Alive<'_>) {
-        if self.awaited.is_empty() || !touched.iter().any(|(topic, ..)| self.awaited.contains_key(topic)) {
+        if touched.is_empty() {
             return;
         }
         let mut changed = Vec::new();

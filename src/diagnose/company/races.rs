@@ -62,16 +62,14 @@ impl Races {
         Races { used: Bounded::new(KEYS), hosts: Bounded::new(KEYS) }
     }
 
-    /// Notes a session that was used. What it may have won against: the parties, and when those would have begun.
-    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Vec<(Party, Time, Time)> {
+    /// Notes a session that was used. What it may have won against: the parties, and from when to when those would have begun.
+    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<([Option<Party>; 3], Time, Time)> {
         self.learn_host(session);
-        let Some(up) = session.opening.established.filter(|_| session.opening.syn.is_some() && was_used(session)) else {
-            return Vec::new();
-        };
+        let up = session.opening.established.filter(|_| session.opening.syn.is_some() && was_used(session))?;
         let over = session.root().map_or(session.last, |root| root.at).time;
         let used = Used { began: Elsewhere { at: session.first, session: session.tcp_stream }, up: up.time, over };
         let parties = parties(session, name);
-        for party in &parties {
+        for party in parties.iter().flatten() {
             let list = self.used.of(party);
             if list.len() >= REMEMBERED {
                 list.pop_front();
@@ -79,8 +77,7 @@ impl Races {
             list.push_back(used);
         }
         let began = used.began.at.time;
-        let (from, to) = (began.plus(Span::from_nanos(-LATEST.nanos())), began.plus(LATEST));
-        parties.into_iter().map(|party| (party, from, to)).collect()
+        Some((parties, began.plus(Span::from_nanos(-LATEST.nanos())), began.plus(LATEST)))
     }
 
     fn learn_host(&mut self, session: &Session) {
@@ -141,13 +138,10 @@ impl Races {
 }
 
 /// The parties a session stands for.
-fn parties(session: &Session, name: Option<u64>) -> Vec<Party> {
+fn parties(session: &Session, name: Option<u64>) -> [Option<Party>; 3] {
     let (client, server) = (session.ends.client.ip, session.ends.server);
-    let mut parties = Vec::with_capacity(3);
-    parties.push(Party::Address(client, server));
-    parties.extend(name.map(|name| Party::Name(client, name)));
-    parties.extend(session.side(Side::Client).mac.map(|mac| Party::Host(mac, server.port, client.is_ipv6())));
-    parties
+    let host = session.side(Side::Client).mac.map(|mac| Party::Host(mac, server.port, client.is_ipv6()));
+    [Some(Party::Address(client, server)), name.map(|name| Party::Name(client, name)), host]
 }
 
 /// Something was asked and answered in it.
