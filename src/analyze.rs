@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use self::ahead::prefetch_ends;
 use self::hanging::Rounds;
 use self::served::Served;
 use self::table::{Handle, Table};
 use crate::base::{At, Endpoint, FlowKey, Frame, Limits, Span, Time};
 use crate::decode::{Decoded, Decoder, IcmpError, Segment, TcpFlags, UdpKind, plain};
-use crate::diagnose::{Beside, Company, Context, News, Told, Verdict, judge};
-use crate::session::{Cap, Flow, Given, Grounds, Session, Surroundings};
+use crate::diagnose::{Beside, Company, Context, News, Verdict, judge};
+use crate::session::{Flow, Given, Grounds, Session, Surroundings};
 use crate::tcp::{Numbers, Streams};
 use crate::tls::Secrets;
 
 mod ahead;
+mod ends;
 mod hanging;
 mod room;
 mod served;
@@ -326,7 +326,7 @@ impl Analyzer {
         candidates.sort_by_key(|session| (session.first.file, session.first.frame));
         for session in candidates {
             if self.servers.contains(&session.ends.server) {
-                self.emit(session);
+                self.emit(session, None);
             } else {
                 self.totals.plain_connections += 1;
             }
@@ -492,84 +492,6 @@ impl Analyzer {
         let flow = self.flows.get_mut(place)?;
         flow.push_icmp(error);
         Some(Belongs { connection: flow.conn.serial.wrapping_sub(1), late: false, up: false })
-    }
-
-    /// Reports connections: first all are brought to their end, then all are judged, so that each of these finds its code in the caches.
-    #[expect(clippy::vec_box, reason = "moved as they are: flows are large")]
-    fn report_all(&mut self, flows: Vec<Box<Flow>>) {
-        let mut flows = flows.into_iter();
-        let mut ended = Vec::with_capacity(flows.len());
-        while let Some(flow) = flows.next() {
-            prefetch_ends(flows.as_slice());
-            ended.push(self.end(flow, false));
-        }
-        for (session, speaks_tls) in ended {
-            self.tell(session, speaks_tls);
-        }
-    }
-
-    fn report(&mut self, flow: Box<Flow>, replaced: bool) {
-        let (session, speaks_tls) = self.end(flow, replaced);
-        self.tell(session, speaks_tls);
-    }
-
-    /// Ends a connection: its session, and whether there was TLS in it.
-    fn end(&mut self, mut flow: Box<Flow>, replaced: bool) -> (Arc<Session>, bool) {
-        let given = given(&self.options.limits, &self.secrets, self.held);
-        self.held = self.held.saturating_sub(held(&flow, given));
-        flow.close_holes(self.end, given);
-        self.streams.bury(&flow.conn.key, flow.conn.stream, flow.conn.bases());
-        let grounds = Grounds {
-            end: self.end,
-            replaced,
-            kernel_drops: self.lossy_until.is_some_and(|until| flow.conn.first.time <= until),
-            server_speaks_tls: false,
-        };
-        let surroundings = Surroundings { grounds, is_tls_port: &|port| self.options.is_tls_port(port) };
-        let speaks_tls = flow.speaks_tls();
-        (Arc::new(flow.finish(&surroundings)), speaks_tls)
-    }
-
-    /// Judges an ended session, now or when it is known whether its server speaks TLS.
-    fn tell(&mut self, session: Arc<Session>, speaks_tls: bool) {
-        let expected = self.options.is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
-        self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
-        self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
-        if speaks_tls {
-            // A port on which TLS came only behind a request for it is not a TLS port: it speaks both.
-            let alone = session.tls.client_hello_at.is_some() && session.prelude.is_none() && !session.capped(Cap::MidStream);
-            if session.tls.seen && alone && self.servers.len() < SERVERS {
-                self.servers.insert(session.ends.server);
-            }
-            self.emit(session);
-        } else if expected {
-            self.emit(session);
-        } else if self.candidates.len() < self.options.limits.candidates {
-            self.candidates.push(session);
-        } else if self.servers.contains(&session.ends.server) {
-            self.emit(session);
-        } else {
-            self.totals.plain_connections += 1;
-            // Who keeps none on purpose lacks no room.
-            self.dropped_candidates += u64::from(self.options.limits.candidates > 0);
-        }
-    }
-
-    fn emit(&mut self, mut session: Arc<Session>) {
-        self.totals.sessions += 1;
-        self.totals.keyed += u64::from(session.tls.decryption.keyed);
-        self.totals.decrypted += u64::from(session.tls.decryption.opened > 0);
-        let server_speaks_tls = self.servers.contains(&session.ends.server);
-        // Nobody else has it yet.
-        if let Some(session) = Arc::get_mut(&mut session) {
-            session.grounds.server_speaks_tls = server_speaks_tls;
-        }
-        let (flows, served) = (&self.flows, &self.served);
-        let alive = |server: Endpoint, since: Time| served.any(server, since, flows);
-        let options = &self.options;
-        let judge = |session: &Session, beside: &Beside| options.judge(session, beside);
-        let Told { id, verdict, beside, open } = self.company.meet(&session, &judge, &alive);
-        self.finished.push_back(Finished { session, verdict, beside, id, open });
     }
 }
 

@@ -10,7 +10,7 @@ use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes.
-pub const BATCH: usize = 32;
+pub const BATCH: usize = 64;
 
 /// So many frames before its turn a connection's TLS state is asked for.
 const AHEAD: usize = 6;

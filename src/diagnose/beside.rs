@@ -20,6 +20,16 @@ pub struct Beside {
     pub shared_key: Option<SharedKey>,
 }
 
+impl Beside {
+    /// Nothing is known beside the session.
+    pub fn is_empty(&self) -> bool {
+        let Beside { winner, fall, served, same_silence, smaller_hellos, shared_key } = self;
+        let any =
+            [winner.is_some(), fall.is_some(), served.is_some(), same_silence.is_some(), smaller_hellos.is_some(), shared_key.is_some()];
+        !any.contains(&true)
+    }
+}
+
 /// A frame of another session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Elsewhere {

@@ -153,8 +153,8 @@ impl Company {
 
     /// Judges a session in the light of those before it, and those before it again where it sheds light on them.
     ///
-    /// `judge` gives the verdict; `alive` tells whether a connection of a server that is still followed came up before a time and was not closed by the server.
-    pub fn meet(&mut self, session: &Arc<Session>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
+    /// `judge` gives the verdict, which is `alone` where others tell nothing of it, if that is known already; `alive` tells whether a connection of a server that is still followed came up before a time and was not closed by the server.
+    pub fn meet(&mut self, session: &Arc<Session>, alone: Option<Verdict>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
         self.met += 1;
         let id = self.met;
         let name = self.name(session);
@@ -167,7 +167,7 @@ impl Company {
             self.touch(&mut touched, Topic::Key(key), EVER);
         }
         let beside = self.beside(session, name, alive);
-        let verdict = judge(session, &beside);
+        let verdict = alone.filter(|_| beside.is_empty()).unwrap_or_else(|| judge(session, &beside));
         self.learn_moment(id, session, &verdict);
         self.reconsider(&touched, judge, alive);
         let topics = self.topics(session, name, &verdict);

@@ -114,7 +114,8 @@ fn told(sessions: Vec<Session>) -> Vec<(&'static str, Fault)> {
 
 fn told_while(sessions: Vec<Session>, alive: &dyn Fn(Endpoint, Time) -> bool) -> Vec<(&'static str, Fault)> {
     let mut company = Company::new(64);
-    let mut verdicts: Vec<Verdict> = sessions.into_iter().map(|session| company.meet(&Arc::new(session), &judged, alive).verdict).collect();
+    let mut verdicts: Vec<Verdict> =
+        sessions.into_iter().map(|session| company.meet(&Arc::new(session), None, &judged, alive).verdict).collect();
     for news in company.take_news() {
         if let News::Revision(revision) = news {
             let place = &mut verdicts[revision.id as usize - 1];
@@ -278,7 +279,7 @@ fn unanswered(stream: u32, millis: i64, silence: i64) -> Session {
 fn patterns(sessions: Vec<Session>) -> Vec<(PatternKind, u32)> {
     let mut company = Company::new(64);
     for session in sessions {
-        company.meet(&Arc::new(session), &judged, &nobody);
+        company.meet(&Arc::new(session), None, &judged, &nobody);
     }
     company.part();
     let mut last = std::collections::BTreeMap::new();
@@ -419,12 +420,12 @@ fn no_more_wait_than_may_and_each_is_settled_once() {
     let mut company = Company::new(2);
     let mut settled = Vec::new();
     for stream in 1..=5 {
-        let told = company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), &judged, &nobody);
+        let told = company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), None, &judged, &nobody);
         assert!(told.open);
         settled.extend(company.take_news());
         assert!(company.waiting.len() <= 2);
     }
-    assert!(!company.meet(&Arc::new(used(9, 90_000)), &judged, &nobody).open);
+    assert!(!company.meet(&Arc::new(used(9, 90_000)), None, &judged, &nobody).open);
     company.part();
     settled.extend(company.take_news());
     let ids: Vec<u64> = settled.iter().map(|news| if let News::Settled(id) = news { *id } else { 0 }).collect();
@@ -451,10 +452,10 @@ fn refusals_have_each_other_judged_again_only_once_their_server_serves() {
     };
     let mut company = Company::new(100);
     for stream in 0..50 {
-        assert!(company.meet(&Arc::new(refused(stream, i64::from(stream) * 10)), &counted, &nobody).open);
+        assert!(company.meet(&Arc::new(refused(stream, i64::from(stream) * 10)), None, &counted, &nobody).open);
     }
     assert_eq!(times.get(), 50);
-    company.meet(&Arc::new(used(60, 5_000)), &counted, &nobody);
+    company.meet(&Arc::new(used(60, 5_000)), None, &counted, &nobody);
     assert_eq!(times.get(), 101, "each refusal once more");
     company.part();
     assert!(company.awaited.is_empty());
@@ -464,8 +465,8 @@ fn refusals_have_each_other_judged_again_only_once_their_server_serves() {
 fn nothing_is_awaited_for_those_that_wait_no_more() {
     let mut company = Company::new(2);
     for stream in 1..=50 {
-        company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), &judged, &nobody);
-        company.meet(&Arc::new(broken(100 + stream, i64::from(stream) * 5_000)), &judged, &nobody);
+        company.meet(&Arc::new(spare(stream, i64::from(stream) * 5_000)), None, &judged, &nobody);
+        company.meet(&Arc::new(broken(100 + stream, i64::from(stream) * 5_000)), None, &judged, &nobody);
         let topics: usize = company.waiting.iter().map(|one| one.topics.len()).sum();
         assert_eq!(company.awaited.values().sum::<u32>() as usize, topics);
     }
