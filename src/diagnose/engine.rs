@@ -65,15 +65,11 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
-        let here = matches!(&root.what, ActKind::Rst(rst) if rst.from_here);
-        let from_here = if here { "; it left the host captured on, with a TTL that no router has touched: that host sent it" } else { "" };
-        evidence.push(Citation {
-            at: root.at,
-            from: root.side,
-            session: None,
-            fact,
-            what: format!("{}{from_here}", tell::act(root, session)),
-        });
+        let mut what = tell::act(root, session);
+        if matches!(&root.what, ActKind::Rst(rst) if rst.from_here) {
+            what.push_str("; it left the host captured on, with a TTL that no router has touched: that host sent it");
+        }
+        evidence.push(Citation { at: root.at, from: root.side, session: None, fact, what });
     }
     for citation in reading.evidence {
         if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {

@@ -137,7 +137,10 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
         Fault::None,
         if session.close_notify[closer] == CloseNotify::Sent && !empty { Confidence::Certain } else { Confidence::Likely },
         Impact::None,
-        format!("the {closer} said close_notify before it closed; what followed is tidying up"),
+        match closer {
+            Side::Client => "the client said close_notify before it closed; what followed is tidying up",
+            Side::Server => "the server said close_notify before it closed; what followed is tidying up",
+        },
     );
     // It closed while the other side was sending: that went unread.
     if closer == Side::Server && session.crossed_by_request() {
