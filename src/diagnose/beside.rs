@@ -3,21 +3,22 @@
 use crate::base::{At, Side, Span};
 use crate::diagnose::verdict::{Citation, Fact};
 
-/// What is known beside a session. Each fact is there only where it can matter to that session.
+/// What is known beside a session. Each fact is there only where it can matter to that session, which is seldom: boxed, for it is handed on
+/// with every verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {
     /// The connection that its client used in its stead.
-    pub winner: Option<Winner>,
+    pub winner: Option<Box<Winner>>,
     /// What happened to its server when it ended.
-    pub fall: Option<Fall>,
+    pub fall: Option<Box<Fall>>,
     /// Its server's port answered on other connections, although not on this one.
-    pub served: Option<Served>,
+    pub served: Option<Box<Served>>,
     /// Other sessions of its parties broke after the same silence.
-    pub same_silence: Option<SameSilence>,
+    pub same_silence: Option<Box<SameSilence>>,
     /// Smaller hellos pass where its own did not.
-    pub smaller_hellos: Option<SmallerHellos>,
+    pub smaller_hellos: Option<Box<SmallerHellos>>,
     /// Its server's key answers for domains that have nothing to do with each other.
-    pub shared_key: Option<SharedKey>,
+    pub shared_key: Option<Box<SharedKey>>,
 }
 
 impl Beside {

@@ -370,8 +370,8 @@ impl Source<'_> {
 
 /// What other connections told of the session, and where that can be seen in the original.
 fn told_by_others(beside: &Beside) -> String {
-    let winner = beside.winner.map(|winner| ("its client used another connection in its stead", winner.began.at));
-    let refused = beside.fall.and_then(|fall| Some(("its server refused the next connection", fall.refused?.at)));
+    let winner = beside.winner.as_deref().map(|winner| ("its client used another connection in its stead", winner.began.at));
+    let refused = beside.fall.as_deref().and_then(|fall| Some(("its server refused the next connection", fall.refused?.at)));
     let told: Vec<String> =
         winner.into_iter().chain(refused).map(|(what, at)| format!("{what} (frame {} of the original)", at.frame)).collect();
     match told.is_empty() {

@@ -229,12 +229,12 @@ impl Company {
 
     fn beside(&self, session: &Session, name: Option<u64>, alive: Alive<'_>) -> Beside {
         Beside {
-            winner: self.races.winner(session, name),
-            fall: self.servers.fall(session, alive),
-            served: self.servers.served(session),
-            same_silence: self.silences.same(session),
-            smaller_hellos: self.hellos.smaller(session),
-            shared_key: self.keys.shared(session),
+            winner: self.races.winner(session, name).map(Box::new),
+            fall: self.servers.fall(session, alive).map(Box::new),
+            served: self.servers.served(session).map(Box::new),
+            same_silence: self.silences.same(session).map(Box::new),
+            smaller_hellos: self.hellos.smaller(session).map(Box::new),
+            shared_key: self.keys.shared(session).map(Box::new),
         }
     }
 

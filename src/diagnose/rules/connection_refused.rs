@@ -82,8 +82,8 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     let rst = common::refusal(session)?;
     let syn = session.opening.syn?;
     let took = rst.at.time.since(session.opening.last_syn.unwrap_or(syn).time);
-    if let Some(served) = context.beside.served.filter(|served| served.ttl == rst.ttl) {
-        return Some(gone(session, rst, syn, took, &served));
+    if let Some(served) = context.beside.served.as_deref().filter(|served| served.ttl == rst.ttl) {
+        return Some(gone(session, rst, syn, took, served));
     }
     if rst.from_here {
         return Some(refused_here(session, rst, syn));

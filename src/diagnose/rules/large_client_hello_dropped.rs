@@ -82,7 +82,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
         return None;
     }
     let hello = session.tls.client_hello.as_deref()?;
-    let smaller = context.beside.smaller_hellos;
+    let smaller = context.beside.smaller_hellos.as_deref();
     let client = session.side(Side::Client);
     let mut reading = match session.ending {
         Ending::Stall => {

@@ -95,12 +95,12 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
         return None;
     }
     if session.ending == Ending::Stall {
-        return unanswered(session, context.beside.same_silence.as_ref()?);
+        return unanswered(session, context.beside.same_silence.as_deref()?);
     }
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
     let trigger = rst.trigger.filter(|_| rst.from_nowhere() && !rst.from_here)?;
     let quiet = session.silence_before(trigger).filter(|quiet| *quiet >= Span::from_secs(2))?;
-    let same = context.beside.same_silence.as_ref();
+    let same = context.beside.same_silence.as_deref();
     let misfits = rst.misfits();
     let second = !misfits.is_empty() || same.is_some();
     let mut reading = Reading::new(

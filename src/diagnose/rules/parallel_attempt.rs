@@ -70,7 +70,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(_: &Session, context: &Context) -> Option<Reading> {
-    let winner = context.beside.winner?;
+    let winner = context.beside.winner.as_deref()?;
     let when = if winner.after >= Span::ZERO {
         format!("{} later", tell::span(winner.after))
     } else {

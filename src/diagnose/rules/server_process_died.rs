@@ -105,7 +105,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(session: &Session, context: &Context) -> Option<Reading> {
-    let fall = context.beside.fall?;
+    let fall = context.beside.fall.as_deref()?;
     let root = session.root()?;
     // What the end would be called by itself says what it cost.
     let idle = (server_idle_timeout::RULE.check)(session, context);

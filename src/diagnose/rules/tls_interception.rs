@@ -96,7 +96,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
     // Up the chain as far as it hangs together: a stray certificate proves nothing.
     let parent = chain.others.first().filter(|other| other.subject == leaf.issuer);
     let product = inspection_product(&leaf.issuer).or_else(|| inspection_product(&parent?.issuer));
-    let shared = context.beside.shared_key.as_ref();
+    let shared = context.beside.shared_key.as_deref();
     let (confidence, summary) = match (product, shared) {
         (Some(product), _) => (
             Confidence::Likely,
