@@ -152,8 +152,8 @@ impl Feed {
         loop {
             self.settling.take_from(&mut self.analyzer);
             while let Some(finished) = self.settling.next_settled() {
-                if let Some(selected) = self.selected(finished) {
-                    return Ok(Some(selected));
+                if self.selects(&finished) {
+                    return Ok(Some(finished));
                 }
             }
             if !self.step()? && !self.has_more() {
@@ -200,11 +200,13 @@ impl Feed {
     }
 
     fn first_told(&mut self, finished: Finished) -> Option<Item> {
-        let selected = self.selected(finished)?;
-        if selected.open {
-            self.shown.insert(selected.id);
+        if !self.selects(&finished) {
+            return None;
         }
-        Some(Item::Session(selected))
+        if finished.open {
+            self.shown.insert(finished.id);
+        }
+        Some(Item::Session(finished))
     }
 
     /// What becomes of news: a session that fits the selection only now is told for the first time.
@@ -252,27 +254,28 @@ impl Feed {
         &self.problems
     }
 
-    fn selected(&mut self, finished: Finished) -> Option<Finished> {
-        let selection = self.selection.as_ref()?;
-        if !selection.fits(&finished.session, &finished.verdict) || !self.filter.met(&finished) {
-            return None;
+    /// Whether a session fits the selection. With `--at`, the nearest one that does not is remembered.
+    fn selects(&mut self, finished: &Finished) -> bool {
+        let Some(selection) = &self.selection else { return false };
+        if !selection.fits(&finished.session, &finished.verdict) || !self.filter.met(finished) {
+            return false;
         }
         if let (Some(chosen), Some(number)) = (&mut self.chosen, finished.session.tcp_stream)
             && chosen.len() < CHOSEN
         {
             chosen.insert(number);
         }
-        let Some(at) = selection.at else { return Some(finished) };
+        let Some(at) = selection.at else { return true };
         let away = distance(&finished.session, at);
         if away == 0 {
             self.alive = true;
             self.nearest = None;
-            return Some(finished);
+            return true;
         }
         if !self.alive && self.nearest.as_ref().is_none_or(|(nearest, _)| away < *nearest) {
-            self.nearest = Some((away, finished));
+            self.nearest = Some((away, finished.clone()));
         }
-        None
+        false
     }
 
     /// Reads until sessions are pending, or a frame came first. `false` at the end.

@@ -27,16 +27,16 @@ pub(super) fn read(args: &ReadArgs, console: &mut Console<'_>) -> anyhow::Result
     // Whoever reads line by line is told at once, and told again what changed; all others get it merged.
     let at_once = args.format == Format::Ndjson && !args.quiet;
     while let Some(item) = if at_once { feed.next_at_once()? } else { feed.next()?.map(Item::Session) } {
-        let printed = match item {
-            Item::Pattern(pattern) => sink.pattern(&pattern, &feed, console)?,
+        let printed = match &item {
+            Item::Pattern(pattern) => sink.pattern(pattern, &feed, console)?,
             Item::Session(Finished { session, verdict, .. }) => {
-                tally.add(&verdict);
-                listed(&verdict) && sink.session(&session, &verdict, &feed, console)?
+                tally.add(verdict);
+                listed(verdict) && sink.session(session, verdict, &feed, console)?
             }
             Item::Revision(revision) => {
                 tally.revise(&revision.was, &revision.verdict);
                 if listed(&revision.was) {
-                    sink.revision(&revision, &feed, console)?
+                    sink.revision(revision, &feed, console)?
                 } else {
                     listed(&revision.verdict) && sink.session(&revision.session, &revision.verdict, &feed, console)?
                 }
