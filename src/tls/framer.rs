@@ -545,16 +545,21 @@ impl Framer {
     }
 }
 
-/// Between records, what is left of the one before means nothing.
+/// Outside of a record, what is left of the one before means nothing.
 impl fmt::Debug for Framer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Framer");
-        if self.mode != Mode::Header || self.have > 0 {
-            shown.field("start", &self.start).field("offset", &self.offset).field("header", &self.header()).field("have", &self.have);
+        if !matches!((self.mode, self.have), (Mode::Header, 0) | (Mode::Hunt | Mode::Dead, _)) {
+            shown.field("start", &self.start).field("offset", &self.offset).field("header", &self.header());
             shown.field("left", &self.left).field("with_hole", &self.with_hole).field("astray", &self.astray);
         }
         let flags = (self.sealed, self.doubt, self.begun);
-        shown.field("mode", &self.mode).field("held", &self.held).field("hold", &self.hold).field("half_alert", &self.half_alert);
+        shown
+            .field("mode", &self.mode)
+            .field("have", &self.have)
+            .field("held", &self.held)
+            .field("hold", &self.hold)
+            .field("half_alert", &self.half_alert);
         shown.field("sealed, doubt, begun", &flags).field("unproven", &self.unproven).finish_non_exhaustive()
     }
 }
