@@ -17,7 +17,11 @@ impl Analyzer {
         let mut ended = Vec::with_capacity(flows.len());
         while let Some(flow) = flows.next() {
             prefetch_ends(flows.as_slice());
-            ended.push(self.end(flow, false));
+            let (session, speaks_tls) = self.end(flow, false);
+            if let Some(hello) = &session.tls.client_hello {
+                hello.prefetch_texts();
+            }
+            ended.push((session, speaks_tls));
         }
         let alone: Vec<Option<Verdict>> = ended.iter_mut().map(|(session, _)| self.judge_alone(session)).collect();
         for ((session, speaks_tls), alone) in ended.into_iter().zip(alone) {

@@ -198,6 +198,13 @@ impl ClientHello {
         prefetch(&self.alpn);
     }
 
+    /// The same for what of it is elsewhere.
+    pub fn prefetch_texts(&self) {
+        let name = self.server_name.as_ref().and_then(|name| name.0.first());
+        [name, self.alpn.first()].into_iter().flatten().for_each(prefetch);
+        self.lists.get(List::Versions).first().into_iter().for_each(prefetch);
+    }
+
     /// Cipher suites, in the order of preference.
     pub fn suites(&self) -> impl ExactSizeIterator<Item = Suite> + '_ {
         self.lists.get(List::Suites).iter().map(|suite| Suite(*suite))
