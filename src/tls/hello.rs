@@ -160,13 +160,13 @@ impl Draft {
     /// Takes the values that are no GREASE, at most `max`, as `list`.
     fn keep(&mut self, list: List, values: impl IntoIterator<Item = u16>, max: usize) {
         let from = self.words.len();
-        self.words.extend(values);
-        if self.words.iter().skip(from).any(|value| is_grease(*value)) {
-            self.hello.grease = true;
-            // The lists before have none.
-            self.words.retain(|value| !is_grease(*value));
+        for value in values {
+            if is_grease(value) {
+                self.hello.grease = true;
+            } else if self.words.len() - from < max {
+                self.words.push(value);
+            }
         }
-        self.words.truncate(from.saturating_add(max));
         self.hello.lists.put(list, from..self.words.len());
     }
 
