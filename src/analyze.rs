@@ -206,11 +206,17 @@ impl Analyzer {
         self.totals.last = self.totals.last.max(frames.iter().map(|frame| frame.at.time).max());
     }
 
+    /// The capture has come as far as a frame. Its time never goes back.
+    #[inline]
+    fn reach(&mut self, at: At) {
+        self.end = At::new(self.end.time.max(at.time), at.frame, at.file);
+    }
+
     /// Takes in a frame that was counted; `segment` is the one in it if it is a [`plain`] one, and `likely` where its connection stands if it
     /// stands anywhere.
     #[inline]
     fn take_in(&mut self, frame: &Frame<'_>, segment: Option<&Segment<'_>>, likely: Option<u32>) -> Option<Belongs> {
-        self.end = At::new(self.end.time.max(frame.at.time), frame.at.frame, frame.at.file);
+        self.reach(frame.at);
         let belongs = match segment {
             Some(segment) => Some(self.segment(segment, likely)),
             None => self.decode(frame),
@@ -259,8 +265,7 @@ impl Analyzer {
             self.flows.prefetch(handle);
             over.push(handle);
         }
-        let mut flows = Vec::with_capacity(over.len());
-        flows.extend(over.into_iter().filter_map(|handle| self.flows.remove(handle)));
+        let flows = over.into_iter().filter_map(|handle| self.flows.remove(handle)).collect();
         self.report_all(flows);
         while let Some(handle) = pop_due(&mut self.half_open, now, usize::MAX) {
             let Some(flow) = self.flows.held(handle).filter(|flow| flow.is_half_open()) else { continue };
@@ -421,7 +426,7 @@ impl Analyzer {
         let flow = likely.and_then(|place| self.flows.get_mut(place)).filter(|flow| flow.conn.key == segment.key);
         let taken = flow.is_some_and(|flow| go_on(flow, segment, given));
         if taken {
-            self.end = At::new(self.end.time.max(segment.at.time), segment.at.frame, segment.at.file);
+            self.reach(segment.at);
             self.tick(segment.at.time);
         }
         taken

@@ -97,6 +97,7 @@
 //! | what applications log | `report/errors/messages.rs`, and what it can have been on the wire in `report/errors/wires.rs` |
 //! | what a live capture does beside analysing: rights, signals, output | `cli/live/`; the interface itself: `capture/live.rs` |
 //! | which connections go when there are too many | `analyze/room.rs` |
+//! | how a connection that is over becomes a judged session | `analyze/ends.rs` |
 //! | which connections a server still has | `analyze/served.rs` |
 //! | when a session left hanging is judged while the capture goes on | `analyze/hanging.rs` |
 //! | an option | `cli/args.rs` |

@@ -9,7 +9,7 @@ use crate::base::{Frame, Way};
 use crate::decode::{Segment, plain};
 use crate::session::Flow;
 
-/// Frames worked on together: enough to do while memory comes.
+/// Frames worked on together: enough to do while memory comes, and so many that the code for a batch as a whole is seldom fetched anew.
 pub const BATCH: usize = 64;
 
 /// So many frames before its turn a connection's TLS state is asked for.

@@ -198,11 +198,11 @@ impl<T> PerWay<T> {
     }
 }
 
-// A place that is computed, not chosen: nobody foretells which way the next packet goes.
 impl<T> Index<Way> for PerWay<T> {
     type Output = T;
     #[inline]
     fn index(&self, way: Way) -> &T {
+        // A place that is computed, not chosen: nobody foretells which way the next packet goes.
         let [ab, _] = &self.both;
         self.both.get(way as usize).unwrap_or(ab)
     }

@@ -214,7 +214,7 @@ impl Tracker {
                 tag: protection.tag,
                 tls13,
                 tickets_possible,
-                alerts: state.alert_lens(protection.alert_len).into(),
+                alerts: state.alert_lens(protection.alert_len),
             });
         }
     }

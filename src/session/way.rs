@@ -72,7 +72,8 @@ pub(super) struct Calm {
     pub tls13: bool,
     /// A record may be a session ticket.
     pub tickets_possible: bool,
-    pub alerts: (u16, u16),
+    /// See [`WayState::alert_lens`].
+    pub alerts: [u16; 2],
 }
 
 /// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
@@ -124,7 +125,8 @@ impl WayState {
     pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: SealedRecord) {
         self.see(seen);
         self.measure(seen.len.saturating_sub(calm.tag.into()));
-        if calm.tls13 && (seen.len == calm.alerts.0 || seen.len == calm.alerts.1) {
+        let [alert, padded_alert] = calm.alerts;
+        if calm.tls13 && (seen.len == alert || seen.len == padded_alert) {
             self.short_records = self.short_records.saturating_add(1);
         } else {
             self.say(peer, &seen, calm.tickets_possible);

@@ -153,7 +153,8 @@ impl Company {
 
     /// Judges a session in the light of those before it, and those before it again where it sheds light on them.
     ///
-    /// `judge` gives the verdict, which is `alone` where others tell nothing of it, if that is known already; `alive` tells whether a connection of a server that is still followed came up before a time and was not closed by the server.
+    /// `judge` gives the verdict, which is `alone` where others tell nothing of it, if that is known already; `alive` tells whether a connection
+    /// of a server that is still followed came up before a time and was not closed by the server.
     pub fn meet(&mut self, session: &Arc<Session>, alone: Option<Verdict>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
         self.met += 1;
         let id = self.met;

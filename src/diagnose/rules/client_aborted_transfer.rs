@@ -76,6 +76,7 @@ pub static RULE: Rule = Rule {
     group: Group::Harmless,
     summary: "the client hung up while the server's data was still coming",
     usual_fault: "client",
+    // Those that have a root event, which may be the client's.
     endings: &[Ending::CloseNotify, Ending::Fin, Ending::Rst, Ending::FatalAlert, Ending::Stall],
     phases: &[Phase::Established],
     source: include_str!("client_aborted_transfer.rs"),
