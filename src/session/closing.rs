@@ -94,7 +94,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
     // Most sessions end with two FINs and what announces them.
     let mut acts = Vec::with_capacity(4);
     if let Some(tls) = &flow.reading.tls {
-        for alert in &tls.alerts {
+        for alert in &tls.seldom().alerts {
             if closes(tls, alert.alert) {
                 acts.push(Act {
                     at: alert.at,
@@ -239,7 +239,7 @@ fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRec
 
 /// An alert about the client's Finished comes right after it; later, and with no client certificate to look into, it is a goodbye.
 fn belated(tls: &Tracker, client: Way, last: &SealedRecord) -> bool {
-    let finished = tls.ways[client].finished.filter(|_| tls.client_certificate.is_none());
+    let finished = tls.ways[client].finished.filter(|_| tls.seldom().client_certificate.is_none());
     finished.is_some_and(|finished| last.at.time.since(finished.time) >= PROMPT)
 }
 
@@ -265,7 +265,7 @@ fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side
 /// Whether a direction ends with what is, or looks like, an alert.
 fn announced(tls: &Tracker, way: Way) -> bool {
     tls.ways[way].last.is_some_and(|last| match last.opened {
-        true => tls.alerts.iter().any(|alert| alert.way == way && alert.offset == last.offset),
+        true => tls.seldom().alerts.iter().any(|alert| alert.way == way && alert.offset == last.offset),
         false => looks_like_alert(tls, way, &last),
     })
 }

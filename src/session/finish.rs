@@ -141,9 +141,9 @@ impl Flow {
         if tls.is_established() || (tls.client_hello_at.is_none() && tls.server_hello_at.is_none() && only_data(tls)) {
             Phase::Established
         } else if tls.server_hello_at.is_some()
-            || tls.hello_retry.is_some()
+            || tls.seldom().hello_retry.is_some()
             || tls.ways[server].flight > 0
-            || tls.server_hello_done.is_some()
+            || tls.seldom().server_hello_done.is_some()
         {
             Phase::Handshake
         } else if tls.client_hello_at.is_some() || tls.ways[client].records > 0 || tls.framer(client).in_record().is_some() {
@@ -227,7 +227,7 @@ impl Flow {
             window_closed: half.window_closed(),
             gaps: self.gaps(way).to_vec(),
             ttl: half.sender().ttl().map(|(ttl, _)| ttl),
-            mac: half.sender().mac(),
+            mac: half.source().mac(),
             local: half.sender().local(),
             plain: plain.map(|plain| plain.bytes.clone()),
             plain_at: plain.map(|plain| plain.at),
@@ -269,7 +269,7 @@ impl Flow {
         let Some(tls) = self.reading.tls.as_ref().filter(|tls| tls.spoke()) else {
             return CloseNotify::NotApplicable;
         };
-        if tls.alerts.iter().any(|alert| alert.way == way && alert.alert.description == AlertDescription::CLOSE_NOTIFY) {
+        if tls.seldom().alerts.iter().any(|alert| alert.way == way && alert.alert.description == AlertDescription::CLOSE_NOTIFY) {
             return CloseNotify::Sent;
         }
         match conclusion.sealed[way] {
@@ -339,7 +339,9 @@ impl Flow {
     fn tls_facts(&mut self, client: Way) -> TlsFacts {
         let Some(tls) = &mut self.reading.tls else { return TlsFacts::default() };
         // What stood behind a hole was read later than it came.
-        tls.alerts.sort_by_key(|alert| alert.at);
+        if let Some(seldom) = &mut tls.seldom {
+            seldom.alerts.sort_by_key(|alert| alert.at);
+        }
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         let decryption = tls.decryption();
@@ -354,21 +356,21 @@ impl Flow {
             server_hello_at: tls.server_hello_at,
             version: tls.version,
             protection: tls.protection,
-            hello_retry: tls.hello_retry,
+            hello_retry: tls.seldom().hello_retry,
             resumed: tls.resumed,
             early_data: tls.ways[client].early > 0,
-            renegotiations: tls.renegotiations,
+            renegotiations: tls.seldom().renegotiations,
             certificates: tls.certificates.take(),
             certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
-            certificate_request: tls.certificate_request,
-            client_certificate: tls.client_certificate,
+            certificate_request: tls.seldom().certificate_request,
+            client_certificate: tls.seldom().client_certificate,
             finished: PerSide { client: tls.ways[client].finished, server: tls.ways[client.opposite()].finished },
             change_cipher_spec: PerSide {
                 client: tls.ways[client].change_cipher_spec,
                 server: tls.ways[client.opposite()].change_cipher_spec,
             },
             padding: PerSide { client: tls.ways[client].padding, server: tls.ways[client.opposite()].padding },
-            alerts: tls.alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
+            alerts: tls.seldom().alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
         }
     }
 }
@@ -385,7 +387,7 @@ fn padded_last(tls: &Tracker, way: Way) -> bool {
 fn full_size(half: &Half, peer: &Half) -> u32 {
     const TIMESTAMPS: u32 = 12;
     const NARROW: u32 = 1_200;
-    let announced = [half.sender().mss(), peer.sender().mss()].into_iter().filter(|mss| *mss > 0).min();
+    let announced = [half.source().mss(), peer.source().mss()].into_iter().filter(|mss| *mss > 0).min();
     announced.map_or(NARROW, |mss| mss.saturating_sub(TIMESTAMPS))
 }
 

@@ -36,7 +36,7 @@ pub struct Flow {
 
 // Each part begins where a line of memory does; and allocators have no larger piece at hand that would be filled as well.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Flow>() == 896 && std::mem::offset_of!(Flow, conn) == 64);
+const _: () = assert!(size_of::<Flow>() == 768 && std::mem::offset_of!(Flow, conn) == 64);
 
 /// What was when the first FIN or RST came, of either side, and each side's FIN.
 #[derive(Debug)]
@@ -355,7 +355,8 @@ impl Flow {
     }
 
     fn describe(&self, segment: &Segment<'_>, seen: &RstSeen, silent: Option<At>) -> Rst {
-        let sender = self.conn.half(segment.way).sender();
+        let half = self.conn.half(segment.way);
+        let sender = half.sender();
         let with_ack = segment.flags.has(TcpFlags::ACK);
         let kind = match (seen.refusal, with_ack) {
             (true, _) => RstKind::Refusal,
@@ -374,7 +375,7 @@ impl Flow {
             payload: segment.payload_len,
             usual_ttl: sender.ttl(),
             usual_timestamps: sender.timestamps(),
-            other_mac: sender.other_mac(segment),
+            other_mac: half.source().other_mac(segment),
             trigger: seen.trigger,
             outlived_by: None,
             survived_by: None,

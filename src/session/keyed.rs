@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use crate::app::{Exchange, Outcome};
 use crate::base::{At, Limits, PerSide, PerWay, Side, Way};
 use crate::session::log::Log;
+use crate::session::seldom::ReadAlert;
 use crate::session::timeline::What;
 use crate::session::tracker::Tracker;
-use crate::session::way::{ReadAlert, SealedRecord};
+use crate::session::way::SealedRecord;
 use crate::tls::{
     Alert, AlertDescription, Body, Chain, ClientHello, ContentType, Handshake12, HandshakeType, Inner, Message, Opener, RecordHead,
     Secrets, ServerHello,
@@ -404,10 +405,11 @@ impl Tracker {
 
     /// Keeps an alert that was read.
     pub(super) fn keep_alert(&mut self, alert: ReadAlert) {
-        if self.alerts.len() < ALERTS_KEPT {
-            self.alerts.push(alert);
+        let alerts = &mut self.seldom_mut().alerts;
+        if alerts.len() < ALERTS_KEPT {
+            alerts.push(alert);
         } else if alert.alert.description == AlertDescription::CLOSE_NOTIFY
-            && let Some(last) = self.alerts.last_mut()
+            && let Some(last) = alerts.last_mut()
         {
             // Whether a side took leave must not depend on how much it warned before.
             *last = alert;
@@ -443,7 +445,7 @@ impl Tracker {
                 }
             }
             Inner::Other(ContentType::CHANGE_CIPHER_SPEC) => {
-                self.renegotiations = self.renegotiations.saturating_add(u32::from(self.client == Some(way)));
+                self.renegotiate(self.client == Some(way));
             }
             Inner::Other(_) => {}
         }
@@ -469,17 +471,17 @@ impl Tracker {
                     hello.read_encrypted_extensions(&message.bytes);
                 }
             }
-            HandshakeType::CERTIFICATE_REQUEST if !client => self.certificate_request = Some(at),
+            HandshakeType::CERTIFICATE_REQUEST if !client => self.seldom_mut().certificate_request = Some(at),
             HandshakeType::CERTIFICATE if client => {
                 let empty = if self.is_tls13() { Chain::parse_tls13(&message.bytes).count == 0 } else { message.bytes.len() <= 3 };
-                self.client_certificate = Some((at, !empty));
+                self.seldom_mut().client_certificate = Some((at, !empty));
             }
             HandshakeType::CERTIFICATE if self.is_tls13() => {
                 self.certificate_at = Some(at);
                 self.certificates = Some(Box::new(Chain::parse_tls13(&message.bytes)));
             }
             // Nobody compresses an empty one.
-            HandshakeType::COMPRESSED_CERTIFICATE if client => self.client_certificate = Some((at, true)),
+            HandshakeType::COMPRESSED_CERTIFICATE if client => self.seldom_mut().client_certificate = Some((at, true)),
             HandshakeType::COMPRESSED_CERTIFICATE => {
                 self.certificate_at = Some(at);
                 self.certificates = Chain::parse_compressed(&message.bytes, content.limit).map(Box::new);

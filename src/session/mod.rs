@@ -9,6 +9,7 @@ mod keyed;
 mod log;
 mod query;
 mod reading;
+mod seldom;
 mod spans;
 mod timeline;
 mod tracker;

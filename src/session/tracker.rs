@@ -3,8 +3,9 @@
 use crate::base::{At, Limits, PerWay, Piece, Way, prefetch};
 use crate::session::keyed::{Given, Keys};
 use crate::session::log::Log;
+use crate::session::seldom::{ReadAlert, Seldom};
 use crate::session::timeline::What;
-use crate::session::way::{Calm, JSSE_PADDING, ReadAlert, SealedRecord, WayState};
+use crate::session::way::{Calm, JSSE_PADDING, SealedRecord, WayState};
 use crate::tls::{
     Body, Chain, ClientHello, ContentType, Extent, Framer, HandshakeType, Input, Message, Protection, RecordHead, ServerHello, Unit,
     Version, whole_record,
@@ -45,24 +46,14 @@ pub struct Tracker {
     pub client_hello_at: Option<(At, At)>,
     /// The frame of the ServerHello.
     pub server_hello_at: Option<At>,
-    /// A HelloRetryRequest.
-    pub hello_retry: Option<At>,
     /// Where the server's certificates were, or must have been.
     pub certificate_at: Option<At>,
-    /// A CertificateRequest in clear.
-    pub certificate_request: Option<At>,
-    /// What the client answered to it.
-    pub client_certificate: Option<(At, bool)>,
-    /// A message of the server's flight in clear (TLS ≤ 1.2).
-    pub server_hello_done: Option<At>,
-    /// Alerts that could be read, in order.
-    pub alerts: Vec<ReadAlert>,
-    /// Handshakes after the first.
-    pub renegotiations: u32,
+    /// What few handshakes show.
+    pub(super) seldom: Option<Box<Seldom>>,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Tracker>() <= 896 && size_of::<WayState>() == 256);
+const _: () = assert!(size_of::<Tracker>() <= 768 && size_of::<WayState>() == 256);
 
 impl Tracker {
     /// A connection of which nothing is known; `client` is the way its SYN went.
@@ -76,18 +67,13 @@ impl Tracker {
             client_hello_end: 0,
             server_hello: None,
             server_hello_at: None,
-            hello_retry: None,
             version: None,
             protection: None,
             certificates: None,
             certificate_at: None,
-            certificate_request: None,
-            client_certificate: None,
             resumed: false,
-            renegotiations: 0,
-            server_hello_done: None,
-            alerts: Vec::new(),
             keys: None,
+            seldom: None,
         }
     }
 
@@ -109,7 +95,7 @@ impl Tracker {
         }
         prefetch(&self.server_hello);
         prefetch(&self.client_hello_at);
-        prefetch(&self.alerts);
+        prefetch(&self.seldom);
     }
 
     /// The same for both hellos. Where they are must be in the caches.
@@ -323,7 +309,7 @@ impl Tracker {
             ContentType::CHANGE_CIPHER_SPEC => {
                 log.add(seen.at, way, What::ChangeCipherSpec);
                 if self.ways[way].finished.is_some() {
-                    self.renegotiations = self.renegotiations.saturating_add(u32::from(self.is_client(way)));
+                    self.renegotiate(self.is_client(way));
                 }
                 self.ways[way].change_cipher_spec.get_or_insert(seen.at);
                 let early = self.version.is_none() && self.client_hello.as_ref().is_some_and(|hello| hello.offers_early_data());
@@ -347,7 +333,7 @@ impl Tracker {
 
     /// TLS ≤ 1.2: a server that changes ciphers right after its ServerHello, without a certificate, resumes a session.
     fn note_resumption(&mut self, way: Way) {
-        if self.client.is_some() && !self.is_client(way) && self.server_hello.is_some() && self.server_hello_done.is_none() {
+        if self.client.is_some() && !self.is_client(way) && self.server_hello.is_some() && self.seldom().server_hello_done.is_none() {
             let client_first = self.ways[way.opposite()].change_cipher_spec.is_some();
             self.resumed |= !client_first && self.certificate_at.is_none();
         }
@@ -373,7 +359,7 @@ impl Tracker {
                 log.run(at, way, What::SealedFlight(1, u64::from(seen.len)));
                 return;
             }
-            if client && self.hello_retry.is_none() && self.client_hello.as_ref().is_some_and(|hello| hello.offers_early_data()) {
+            if client && self.seldom().hello_retry.is_none() && self.client_hello.as_ref().is_some_and(|hello| hello.offers_early_data()) {
                 self.ways[way].early = self.ways[way].early.saturating_add(1);
                 log.run(at, way, What::EarlyData(1, u64::from(seen.len)));
                 return;
@@ -438,18 +424,18 @@ impl Tracker {
             self.finish_handshake(way, seen.at);
         } else if let Some(pad) = fits(empty) {
             state.padding = Some(pad);
-            self.client_certificate = Some((seen.at, false));
+            self.seldom_mut().client_certificate = Some((seen.at, false));
         } else if fits(both).is_some() {
             state.padding = Some(0);
-            self.client_certificate = Some((seen.at, false));
+            self.seldom_mut().client_certificate = Some((seen.at, false));
             self.finish_handshake(way, seen.at);
         } else if let Some(pad) = fits(alert) {
             state.padding.get_or_insert(pad);
             state.fatal_by_place = Some(Box::new(seen));
             log.add(seen.at, way, What::SealedAlert(seen.len));
             return;
-        } else if !early && seen.len > finished + 64 && self.client_certificate.is_none() {
-            self.client_certificate = Some((seen.at, true));
+        } else if !early && seen.len > finished + 64 && self.seldom().client_certificate.is_none() {
+            self.seldom_mut().client_certificate = Some((seen.at, true));
         }
         log.run(seen.at, way, What::SealedFlight(1, u64::from(seen.len)));
     }
@@ -513,14 +499,14 @@ impl Tracker {
                 return;
             }
             HandshakeType::CERTIFICATE if self.is_client(way) => {
-                self.client_certificate = Some((at, message.bytes.len() > 3));
+                self.seldom_mut().client_certificate = Some((at, message.bytes.len() > 3));
             }
             HandshakeType::CERTIFICATE => {
                 self.certificate_at = Some(at);
                 self.certificates = Some(Box::new(Chain::parse(&message.bytes)));
             }
-            HandshakeType::CERTIFICATE_REQUEST => self.certificate_request = Some(at),
-            HandshakeType::SERVER_HELLO_DONE => self.server_hello_done = Some(at),
+            HandshakeType::CERTIFICATE_REQUEST => self.seldom_mut().certificate_request = Some(at),
+            HandshakeType::SERVER_HELLO_DONE => self.seldom_mut().server_hello_done = Some(at),
             HandshakeType::FINISHED => self.ways[way].finished = Some(at),
             _ => {}
         }
@@ -541,7 +527,7 @@ impl Tracker {
     fn client_hello(&mut self, way: Way, extent: Extent, hello: ClientHello, log: &mut Log) {
         log.add(extent.end, way, What::Handshake(HandshakeType::CLIENT_HELLO.0));
         if self.server_hello.is_some() {
-            self.renegotiations = self.renegotiations.saturating_add(1);
+            self.renegotiate(true);
             return;
         }
         // TLS roles are what the rest goes by, even where the TCP connection was opened from the other end.
@@ -554,7 +540,7 @@ impl Tracker {
     fn server_hello(&mut self, way: Way, at: At, hello: ServerHello, log: &mut Log) {
         self.client.get_or_insert(way.opposite());
         if hello.is_hello_retry_request() {
-            self.hello_retry = Some(at);
+            self.seldom_mut().hello_retry = Some(at);
             // It settles the version: the ChangeCipherSpec that may follow seals nothing.
             self.version = Some(hello.version);
             log.add(at, way, What::HelloRetryRequest);

@@ -1,7 +1,7 @@
 //! What is kept of each direction of a TLS session while it is read.
 
-use crate::base::{At, Way, prefetch};
-use crate::tls::{Alert, RECORD_HEADER};
+use crate::base::{At, prefetch};
+use crate::tls::RECORD_HEADER;
 
 /// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
 #[derive(Clone, Debug, Default)]
@@ -192,19 +192,4 @@ impl SealedRecord {
     pub fn end(&self) -> u64 {
         self.offset + RECORD_HEADER + u64::from(self.len)
     }
-}
-
-/// An alert that could be read, in clear or with keys.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadAlert {
-    /// Who sent it.
-    pub way: Way,
-    /// The alert.
-    pub alert: Alert,
-    /// The frame.
-    pub at: At,
-    /// Offset of its record in its sender's stream.
-    pub offset: u64,
-    /// How much of the peer's stream its sender had acknowledged.
-    pub knew: u64,
 }

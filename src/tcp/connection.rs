@@ -209,12 +209,11 @@ impl Connection {
         let (half, peer) = self.halves.pair_mut(segment.way);
         half.good_checksum |= segment.checksum == Checksum::Good;
         half.count_in(peer);
-        half.sender.learn(segment);
+        half.sender.learn(segment, &mut half.source);
         if segment.ack != half.acked {
             acknowledge(half, peer, segment);
         }
         half.window = segment.window;
-        half.last = Some(segment.at);
         let offset = half.delivered;
         if segment.payload_len > 0 {
             note_fresh(half, peer, segment);
@@ -243,7 +242,7 @@ impl Connection {
         match segment.checksum {
             Checksum::Good => half.good_checksum = true,
             // A direction whose every checksum is wrong is offload of a kind we do not know, and so is a segment that no network card sends whole.
-            Checksum::Bad if half.good_checksum && segment.payload_len <= half.sender.mss().max(1460) => {
+            Checksum::Bad if half.good_checksum && segment.payload_len <= half.source.mss().max(1460) => {
                 let rare = half.rare();
                 rare.bad_checksums = rare.bad_checksums.saturating_add(1);
                 heard.damaged = true;
@@ -255,12 +254,11 @@ impl Connection {
         if flags.has(TcpFlags::RST) {
             heard.rst = Some(RstSeen::new(half, peer, segment, answered_within));
             half.reset = true;
-            half.last = Some(segment.at);
             half.remember(segment);
             self.close_holes_of(way, segment.at, true, sink);
             return heard;
         }
-        half.sender.learn(segment);
+        half.sender.learn(segment, &mut half.source);
         if flags.has(TcpFlags::SYN) {
             self.open(segment);
         } else {
@@ -282,7 +280,6 @@ impl Connection {
             half.rare().zero_window = Some((first, segment.at));
         }
         half.window = segment.window;
-        let before = half.last.replace(segment.at).unwrap_or(self.first);
         heard.alive = half.reset && (heard.progress || distance(segment.seq.wrapping_add(segment.payload_len), half.max) > 0);
         let probe = segment.payload_len <= 1
             && !flags.has(TcpFlags::SYN)
@@ -298,7 +295,7 @@ impl Connection {
             let (first, _, count) = rare.unheard.unwrap_or((segment.at, segment.at, 0));
             rare.unheard = Some((first, segment.at, count.saturating_add(1)));
         } else if segment.payload_len == 0 {
-            claim(half, segment, before);
+            claim(half, segment, self.first);
         } else {
             heard.repeated = take_in(half, peer, segment, limits, room, &mut |piece| sink(way, piece));
         }
@@ -349,8 +346,8 @@ impl Connection {
             return;
         }
         let acked = peer.acked().map(|ack| half.offset_of(ack).min(half.offset_of(half.max)));
-        let fin = half.fin.map(|fin| half.offset_of(fin.seq));
-        let beyond = half.ahead.as_ref().and_then(|ahead| ahead.first_offset());
+        let fin = half.fin().map(|fin| half.offset_of(fin.seq));
+        let beyond = half.ahead().and_then(Assembler::first_offset);
         // The hole ends at held data, at the FIN, or (at the end) where the receiver's acknowledgements end.
         let end = match (beyond, fin) {
             (Some(data), _) => data,
@@ -384,11 +381,11 @@ impl Connection {
 }
 
 /// Takes note of a bare ACK whose own sequence number lies beyond anything seen of its sender (RFC 9293 section 3.10.7: it is the next one
-/// that its sender will use): what lies between was sent. `before` is its sender's packet before it, or the connection's first.
-fn claim(half: &mut Half, segment: &Segment<'_>, before: At) {
+/// that its sender will use): what lies between was sent. `first` is the connection's first packet.
+fn claim(half: &mut Half, segment: &Segment<'_>, first: At) {
     let ahead = distance(segment.seq, half.max);
     if !half.finished && !segment.flags.has(TcpFlags::SYN) && (1..FARTHEST_CLAIM).contains(&ahead) {
-        let silent = segment.at.time.since(before.time) >= CLAIM_SETTLES;
+        let silent = segment.at.time.since(half.last().unwrap_or(first).time) >= CLAIM_SETTLES;
         half.rare().claimed = Some((segment.at, segment.seq, silent));
     }
 }
@@ -397,7 +394,7 @@ fn claim(half: &mut Half, segment: &Segment<'_>, before: At) {
 /// the receiver was heard of long enough afterwards.
 fn claimed(half: &Half, peer: &Half) -> Option<u64> {
     let (at, seq, silent) = half.seldom()?.claimed?;
-    let settled = silent || peer.last.is_some_and(|last| last.time.since(at.time) >= CLAIM_SETTLES);
+    let settled = silent || peer.last().is_some_and(|last| last.time.since(at.time) >= CLAIM_SETTLES);
     settled.then(|| half.offset_of(seq))
 }
 
@@ -471,7 +468,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
         note_fresh(half, peer, segment);
     } else {
         // Sent before, as far as the highest sequence number tells. A late first copy (reordering) fills a hole and is no repetition.
-        let fills_hole = ahead >= 0 && half.ahead.as_ref().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;
+        let fills_hole = ahead >= 0 && half.ahead().is_some_and(|held| !held.is_empty()) && distance(end, half.next) > 0;
         let acked = peer.acked().is_some_and(|acked| distance(end, acked) <= 0);
         if !fills_hole {
             half.repeat(segment, !acked);
@@ -482,7 +479,7 @@ fn take_in(half: &mut Half, peer: &Half, segment: &Segment<'_>, limits: &Limits,
     if ahead > 0 {
         let room = limits.reorder_flow.saturating_sub(half.held()).min(room);
         half.holding = true;
-        let held = half.ahead.get_or_insert_with(Box::<Assembler>::default);
+        let held = half.rare().ahead.get_or_insert_default();
         match held.hold(segment.at, offset, captured, cut, room) {
             Hold::Kept => {}
             Hold::Conflict => note_conflict(half),
@@ -513,7 +510,7 @@ fn note_conflict(half: &mut Half) {
 fn give_up_hole(half: &mut Half, peer: &Half, at: At, until: u64, sink: &mut impl FnMut(Piece<'_>)) {
     while half.delivered < until {
         let acked = peer.acked().is_some_and(|acked| half.offset_of(acked) > half.delivered);
-        let end = half.ahead.as_ref().and_then(|ahead| ahead.first_offset()).map_or(until, |first| first.min(until));
+        let end = half.ahead().and_then(Assembler::first_offset).map_or(until, |first| first.min(until));
         if end > half.delivered {
             let why = if acked { GapReason::CaptureLoss } else { GapReason::Limit };
             sink(Piece::Gap { at, offset: half.delivered, len: end - half.delivered, why });
@@ -545,7 +542,7 @@ fn hand_on(half: &mut Half, at: At, offset: u64, bytes: &[u8], cut: u64, sink: &
 
 /// What comes next never comes.
 fn leave_out(half: &mut Half, len: u64) {
-    half.missing += len;
+    half.rare().missing += len;
     advance(half, len);
 }
 
@@ -560,12 +557,12 @@ fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
     if !half.holding {
         return;
     }
-    let Some(mut ahead) = half.ahead.take() else { return };
+    let Some(mut ahead) = half.rare().ahead.take() else { return };
     while let Some(held) = ahead.take(half.delivered) {
         hand_on(half, held.at, held.offset, &held.bytes, held.cut, sink);
     }
     if !ahead.is_empty() {
-        half.ahead = Some(ahead);
+        half.rare().ahead = Some(ahead);
     } else {
         half.holding = false;
         forget_hole(half);
@@ -575,15 +572,14 @@ fn drain(half: &mut Half, sink: &mut impl FnMut(Piece<'_>)) {
 /// Takes note of a FIN: (first, repeated).
 fn finish(half: &mut Half, peer: &Half, segment: &Segment<'_>) -> (bool, bool) {
     let seq = segment.seq.wrapping_add(segment.payload_len);
-    if half.fin.is_some() {
+    if half.finished {
         half.repeat(segment, peer.acked().is_none_or(|acked| distance(seq, acked) >= 0));
         return (false, true);
     }
     if half.max == peer.acked().unwrap_or(half.max) && segment.payload_len == 0 {
         half.since = segment.at;
     }
-    half.finished = true;
-    half.fin = Some(FinSeen { at: segment.at, seq, ack: segment.flags.has(TcpFlags::ACK).then_some(segment.ack) });
+    half.note_fin(FinSeen { at: segment.at, seq, ack: segment.flags.has(TcpFlags::ACK).then_some(segment.ack) });
     let after = seq.wrapping_add(1);
     if distance(after, half.max) > 0 {
         half.max = after;

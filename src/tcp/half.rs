@@ -4,7 +4,7 @@ use crate::base::{At, Span, Time, prefetch};
 use crate::decode::{Segment, TcpFlags};
 use crate::tcp::assembler::Assembler;
 use crate::tcp::copies::Copies;
-use crate::tcp::sender::Sender;
+use crate::tcp::sender::{Sender, Source};
 
 /// Payload that comes so long after the one before it ends a pause.
 const PAUSE: Span = Span::from_secs(1);
@@ -12,15 +12,13 @@ const PAUSE: Span = Span::from_secs(1);
 /// One direction of a connection, as seen so far.
 ///
 /// The fields stand in the order of how often they are used. Thousands of connections at once are more than the processor's caches hold, and
-/// then each further line of 64 bytes that a packet touches costs as much as all the work on it: the first line serves every packet, the
-/// second one those with payload, the rest few.
+/// then each further line of 64 bytes that a packet touches costs as much as all the work on it: the first line serves every packet, beside
+/// where it is remembered; those with payload need the third one.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Half {
     /// Stream offset of `next`.
     pub(super) delivered: u64,
-    /// Newest packet.
-    pub(super) last: Option<At>,
     /// The next sequence number expected in order; meaningful once `started`.
     pub(super) next: u32,
     /// One past the highest sequence number sent (SYN and FIN count one each).
@@ -56,29 +54,26 @@ pub struct Half {
     pub(super) reset: bool,
     /// What few connections have.
     pub(super) rare: Option<Box<Rare>>,
+    /// What its ordinary packets look like.
+    pub(super) sender: Sender,
+    /// Newest segments: to find what a RST answers and to recognise packets captured twice.
+    recent: [Recent; 3],
     /// Newest new payload.
     pub(super) last_data: Option<At>,
     /// See [`Half::waiting_since`].
     pub(super) since: At,
-    /// What its ordinary packets look like.
-    pub(super) sender: Sender,
-    /// Newest segments, newest last: to find what a RST answers and to recognise packets captured twice.
-    recent: [Recent; 3],
-    /// Data beyond a hole.
-    pub(super) ahead: Option<Box<Assembler>>,
-    /// Bytes up to `delivered` that never came.
-    pub(super) missing: u64,
-    /// Its first FIN.
-    pub(super) fin: Option<FinSeen>,
     /// First payload.
     pub(super) first_data: Option<At>,
+    fin: Option<Fin>,
     /// Its newest pause.
-    pause: Option<Pause>,
+    pause: Option<Box<Pause>>,
+    /// Where its packets come from.
+    pub(super) source: Source,
 }
 
 // Else the lines of the direction after it would lie across two.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Half>() == 320 && std::mem::offset_of!(Half, recent) == 128);
+const _: () = assert!(size_of::<Half>() == 256 && std::mem::offset_of!(Half, recent) == 64);
 
 /// The last payload before a silence, which the peer had acknowledged, and the first after it.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +85,10 @@ struct Pause {
 /// What few connections have.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
+    /// Data beyond a hole.
+    pub ahead: Option<Box<Assembler>>,
+    /// Bytes of the stream, as far as it was handed on, that never came.
+    pub missing: u64,
     /// When the peer was first seen to have acknowledged past the hole, and segments since.
     pub hole_acked: Option<(At, u32)>,
     /// Keep-alive probes.
@@ -123,6 +122,17 @@ pub struct FinSeen {
     pub seq: u32,
     /// The acknowledgement number it carried.
     pub ack: Option<u32>,
+}
+
+/// The same, in less space.
+#[derive(Clone, Copy, Debug)]
+struct Fin {
+    time: Time,
+    frame: u32,
+    seq: u32,
+    ack: u32,
+    file: u16,
+    with_ack: bool,
 }
 
 /// Data that a side sent again, and whether it was ever acknowledged.
@@ -208,8 +218,8 @@ impl Half {
 
     /// The same for what the connection's end needs beside that.
     pub(super) fn prefetch_end(&self) {
-        prefetch(&self.missing);
-        prefetch(&self.pause);
+        prefetch(&self.recent);
+        prefetch(&self.source);
     }
 
     /// Its stream has begun and goes on, with nothing waiting behind a hole.
@@ -344,6 +354,11 @@ impl Half {
         self.rare.as_deref()
     }
 
+    /// Data beyond a hole.
+    pub(super) fn ahead(&self) -> Option<&Assembler> {
+        self.seldom()?.ahead.as_deref()
+    }
+
     /// The receive window is closed: the newest packet said zero.
     pub fn window_closed(&self) -> bool {
         self.window == 0 && self.zero_window().is_some()
@@ -351,8 +366,16 @@ impl Half {
 
     /// Its first FIN.
     pub fn fin(&self) -> Option<FinSeen> {
-        self.fin
+        self.fin.map(|fin| FinSeen { at: At::new(fin.time, fin.frame, fin.file), seq: fin.seq, ack: fin.with_ack.then_some(fin.ack) })
     }
+
+    /// Takes note of its first FIN.
+    pub(super) fn note_fin(&mut self, fin: FinSeen) {
+        let (FinSeen { at, seq, ack }, with_ack) = (fin, fin.ack.is_some());
+        self.finished = true;
+        self.fin = Some(Fin { time: at.time, frame: at.frame, file: at.file, seq, ack: ack.unwrap_or(0), with_ack });
+    }
+
     /// Data sent again.
     pub fn repeated(&self) -> Repeated {
         self.seldom().map(|rare| rare.repeated).unwrap_or_default()
@@ -365,6 +388,10 @@ impl Half {
     pub fn sender(&self) -> &Sender {
         &self.sender
     }
+    /// Where its packets come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
     /// Highest acknowledgement number it carried.
     pub fn acked(&self) -> Option<u32> {
         self.has_acked.then_some(self.acked)
@@ -375,7 +402,7 @@ impl Half {
     }
     /// Payload bytes, each once, as far as seen.
     pub fn bytes(&self) -> u64 {
-        self.delivered - self.missing
+        self.delivered - self.seldom().map_or(0, |rare| rare.missing)
     }
     /// First payload.
     pub fn first_data(&self) -> Option<At> {
@@ -387,19 +414,20 @@ impl Half {
     }
     /// The newest pause of a second and more: the last payload before it, all of it acknowledged by then, and the first after it.
     pub fn pause(&self) -> Option<(At, At)> {
-        self.pause.map(|pause| (pause.before, pause.after))
+        self.pause.as_ref().map(|pause| (pause.before, pause.after))
     }
 
     /// Notes that new payload comes at `at` when all before it was acknowledged.
     pub(super) fn note_pause(&mut self, at: At) {
         if let Some(before) = self.last_data.filter(|before| at.time.since(before.time) >= PAUSE) {
-            self.pause = Some(Pause { before, after: at });
+            self.pause = Some(Box::new(Pause { before, after: at }));
         }
     }
 
     /// Newest packet.
     pub fn last(&self) -> Option<At> {
-        self.last
+        let newest = if self.slot == 0 { 2 } else { self.slot - 1 };
+        self.recent.get(usize::from(newest)).filter(|recent| recent.frame != 0).map(Recent::at)
     }
     /// Keep-alive probes, and the newest.
     pub fn keep_alives(&self) -> (u32, Option<At>) {
@@ -435,7 +463,7 @@ impl Half {
     }
     /// Bytes held beyond a hole.
     pub fn held(&self) -> usize {
-        self.ahead.as_ref().map_or(0, |ahead| ahead.bytes())
+        self.ahead().map_or(0, Assembler::bytes)
     }
     /// Largest payload seen of it.
     pub fn largest(&self) -> u32 {

@@ -13,5 +13,5 @@ mod tests;
 pub use connection::{Connection, Heard};
 pub use half::{FinSeen, Half, Repeated};
 pub use reset::RstSeen;
-pub use sender::Sender;
+pub use sender::{Sender, Source};
 pub use streams::{Numbers, Streams};

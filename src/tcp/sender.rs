@@ -9,12 +9,19 @@ pub struct Sender {
     /// TTL of the newest packet, and how many before it in a row had that one (counted to 255).
     newest: u8,
     run: u8,
+    timestamps: bool,
+    outgoing: Option<bool>,
+    /// Its [`Source`] has a MAC address.
+    placed: bool,
     same: u32,
     other: u32,
-    timestamps: bool,
+}
+
+/// Where one direction's packets come from: what need not be looked at for each of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source {
     mac: Option<[u8; 6]>,
     interface: u32,
-    outgoing: Option<bool>,
     /// 0 where its SYN was not seen or had none.
     mss: u16,
 }
@@ -24,12 +31,12 @@ const ROW: u8 = 4;
 
 impl Sender {
     /// Counts an ordinary packet in.
-    pub fn learn(&mut self, segment: &Segment<'_>) {
+    #[inline]
+    pub fn learn(&mut self, segment: &Segment<'_>, source: &mut Source) {
         // Majority vote in constant space (Boyer and Moore): the most common TTL wins if it has the majority.
         if self.same == self.other && self.ttl != segment.ttl {
             self.ttl = segment.ttl;
-            self.mac = segment.source_mac;
-            self.interface = segment.interface;
+            self.placed = source.place(segment);
         }
         self.run = if self.newest == segment.ttl { self.run.saturating_add(1) } else { 1 };
         self.newest = segment.ttl;
@@ -41,11 +48,10 @@ impl Sender {
         self.timestamps |= segment.options.timestamps.is_some();
         self.outgoing = segment.outgoing.or(self.outgoing);
         if let Some(mss) = segment.options.mss {
-            self.mss = mss;
+            source.mss = mss;
         }
-        if self.mac.is_none() {
-            self.mac = segment.source_mac;
-            self.interface = segment.interface;
+        if !self.placed && segment.source_mac.is_some() {
+            self.placed = source.place(segment);
         }
     }
 
@@ -57,14 +63,27 @@ impl Sender {
         (self.same > self.other).then_some((self.ttl, self.same))
     }
 
-    /// The MSS that its SYN announced; 0 where that is not known.
-    pub fn mss(&self) -> u32 {
-        self.mss.into()
-    }
-
     /// Whether its packets carry TCP timestamps.
     pub fn timestamps(&self) -> bool {
         self.timestamps
+    }
+
+    /// Whether the capturing host is this side, where the link layer says so.
+    pub fn local(&self) -> Option<bool> {
+        self.outgoing
+    }
+}
+
+impl Source {
+    /// It is where `segment` came from; whether that has a MAC address.
+    fn place(&mut self, segment: &Segment<'_>) -> bool {
+        (self.mac, self.interface) = (segment.source_mac, segment.interface);
+        self.mac.is_some()
+    }
+
+    /// The MSS that its SYN announced; 0 where that is not known.
+    pub fn mss(&self) -> u32 {
+        self.mss.into()
     }
 
     /// Whether `segment` came from another MAC address on the same interface.
@@ -78,10 +97,5 @@ impl Sender {
     /// The MAC address its packets come from, where the link layer has one.
     pub fn mac(&self) -> Option<[u8; 6]> {
         self.mac
-    }
-
-    /// Whether the capturing host is this side, where the link layer says so.
-    pub fn local(&self) -> Option<bool> {
-        self.outgoing
     }
 }
