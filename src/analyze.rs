@@ -401,7 +401,7 @@ impl Analyzer {
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.conn.serial.wrapping_sub(1);
-        if go_on(flow, segment, given) {
+        if go_on_apart(flow, segment, given) {
             return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);
@@ -513,6 +513,12 @@ fn go_on(flow: &mut Flow, segment: &Segment<'_>, given: Given<'_>) -> bool {
         flow.push_ordinary(segment, given);
     }
     ordinary
+}
+
+/// The same, where it is seldom called.
+#[inline(never)]
+fn go_on_apart(flow: &mut Flow, segment: &Segment<'_>, given: Given<'_>) -> bool {
+    go_on(flow, segment, given)
 }
 
 /// Bytes that a flow holds: beyond holes, and of records whose secrets may still come.

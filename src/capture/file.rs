@@ -130,6 +130,7 @@ impl CaptureFile {
 
     /// Fills `frames` with those that come next, as far as they have been read already and there is nothing but packets between them; how
     /// many these are. 0 does not mean that the file is at its end: [`next_frame`](CaptureFile::next_frame) is how to go on.
+    #[inline(always)]
     pub fn at_hand<'a>(&'a mut self, frames: &mut [Frame<'a>]) -> usize {
         let (window, start) = self.input.lend();
         let (info, file) = (&mut self.info, self.file);

@@ -47,7 +47,7 @@ fn length(segment: &[u8]) -> u64 {
 }
 
 /// The sum of the little-endian words of `bytes`, what is missing of the last one taken for zero; in two halves of 32 bits, to be folded.
-#[inline]
+#[inline(always)]
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let (chunks, rest) = bytes.as_chunks::<16>();
     // The rest is the end of the last 16 bytes, so that no loop is needed, whose length no processor foretells.

@@ -11,7 +11,7 @@ const BEFORE: usize = 14 + 20;
 /// Reads the segment in `frame` into `segment`, where there is nothing out of the ordinary about it: what
 /// [`Decoder::decode`](super::Decoder::decode) would say of it, at a fraction of the cost. `false` says nothing, and leaves `segment` alone.
 // In place: moving a segment costs as much as reading it.
-#[inline]
+#[inline(always)]
 pub fn plain<'a>(frame: &Frame<'a>, segment: &mut Segment<'a>) -> bool {
     read(frame, segment).is_some()
 }

@@ -126,7 +126,7 @@ impl Flow {
 
     /// Takes in an [ordinary](Flow::is_ordinary) segment: what [`push`](Flow::push) would do, without looking for what is not there. It
     /// ends nothing, and leaves nothing held beyond a hole.
-    #[inline]
+    #[inline(always)]
     pub fn push_ordinary(&mut self, segment: &Segment<'_>, given: Given<'_>) {
         let way = segment.way;
         let knew = self.conn.half(way.opposite()).offset_of(segment.ack);

@@ -222,7 +222,7 @@ impl Tracker {
 
     /// Reads of `bytes`, which come at `offset`, whole records of application data as long as there is nothing to note about them but their
     /// lengths: what [`read`](Tracker::read) would do, at a fraction of the cost. What is left.
-    #[inline]
+    #[inline(always)]
     pub fn skim<'a>(&mut self, way: Way, at: At, mut offset: u64, mut bytes: &'a [u8], knew: u64, log: &Log) -> &'a [u8] {
         let (own, peer) = self.ways.pair_mut(way);
         let Some(calm) = own.calm.filter(|_| !log.is_written()) else { return bytes };

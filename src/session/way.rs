@@ -92,7 +92,7 @@ const BLOCK: u16 = 32;
 
 impl WayState {
     /// Takes note of a complete record.
-    #[inline]
+    #[inline(always)]
     pub(super) fn see(&mut self, seen: SealedRecord) {
         self.records = self.records.saturating_add(1);
         self.before_last = self.last.replace(seen);
@@ -108,6 +108,7 @@ impl WayState {
     }
 
     /// Takes note of the length of an encrypted record, tag left out.
+    #[inline(always)]
     pub(super) fn measure(&mut self, len: u16) {
         let (records, unit) = self.blocks;
         // Of most directions this is known after a few records: no length but one fits all.
@@ -121,7 +122,7 @@ impl WayState {
     }
 
     /// Takes note of a record of application data in a direction of which no more than `calm` is to be known, while `peer` says nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: SealedRecord) {
         self.see(seen);
         self.measure(seen.len.saturating_sub(calm.tag.into()));
@@ -134,7 +135,7 @@ impl WayState {
     }
 
     /// Counts a record of application data after the handshake, while `peer` says nothing. `tickets_possible`: it may be a session ticket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn say(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
         self.app_records = self.app_records.saturating_add(1);
         self.app_bytes += u64::from(seen.len);

@@ -2,8 +2,9 @@
 
 use crate::base::{At, FlowKey, GapReason, Limits, PerWay, Piece, Span, Way, prefetch};
 use crate::decode::{Checksum, Segment, TcpFlags};
+use crate::tcp::acks::{FARTHEST, FARTHEST_CLAIM, acknowledge, progress};
 use crate::tcp::assembler::{Assembler, Hold};
-use crate::tcp::half::{FinSeen, Half, Recent, distance};
+use crate::tcp::half::{FinSeen, Half, distance};
 use crate::tcp::reset::RstSeen;
 use crate::tcp::streams::{Bases, Numbers};
 
@@ -11,8 +12,6 @@ use crate::tcp::streams::{Bases, Numbers};
 const HOLE_GRACE: Span = Span::from_millis(200);
 /// … or for this many further segments of that direction.
 const HOLE_GRACE_SEGMENTS: u32 = 24;
-/// A bare or first ACK further ahead than any flight is long tells nothing.
-const FARTHEST_CLAIM: i64 = 1 << 22;
 /// What a receiver that is still there lacks after so long did not reach it.
 const CLAIM_SETTLES: Span = Span::from_secs(1);
 /// No answer takes longer to come than this, nor than so many times what the opening's answers took.
@@ -20,8 +19,6 @@ const LONGEST_ROUND_TRIP: Span = Span::from_millis(500);
 const ROUND_TRIPS: i64 = 8;
 /// Clocks and queues of a capturing machine are off by this much.
 const JITTER: Span = Span::from_nanos(100_000);
-/// A jump ahead of more than this is no hole but nonsense (or another connection's packet).
-const FARTHEST: i64 = 1 << 30;
 
 /// A TCP connection. Its fields stand in the order of how often they are used: see [`Half`].
 #[derive(Debug)]
@@ -202,7 +199,7 @@ impl Connection {
     }
 
     /// Takes in an [ordinary](Connection::is_ordinary) segment, as [`accept`](Connection::accept) would; the offset of its payload.
-    #[inline]
+    #[inline(always)]
     pub fn accept_ordinary(&mut self, segment: &Segment<'_>) -> u64 {
         // An ACK of its way came before, so both base sequence numbers are known.
         self.last = segment.at;
@@ -211,7 +208,8 @@ impl Connection {
         half.count_in(peer);
         half.sender.learn(segment, &mut half.source);
         if segment.ack != half.acked {
-            acknowledge(half, peer, segment);
+            half.set_acked(segment.ack);
+            progress(peer, segment);
         }
         half.window = segment.window;
         let offset = half.delivered;
@@ -396,45 +394,6 @@ fn claimed(half: &Half, peer: &Half) -> Option<u64> {
     let (at, seq, silent) = half.seldom()?.claimed?;
     let settled = silent || peer.last().is_some_and(|last| last.time.since(at.time) >= CLAIM_SETTLES);
     settled.then(|| half.offset_of(seq))
-}
-
-/// Takes note of an acknowledgement; true if it covers bytes that were not covered before.
-fn acknowledge(half: &mut Half, peer: &mut Half, segment: &Segment<'_>) -> bool {
-    let ack = segment.ack;
-    if segment.options.sack.is_some_and(|(left, _)| distance(left, ack) > 0) {
-        peer.rare().repeated.sacked = true;
-        peer.repeating = true;
-    }
-    let before = half.acked();
-    if before.is_some_and(|acked| distance(ack, acked) <= 0) {
-        return false;
-    }
-    let first = before.is_none();
-    half.set_acked(ack);
-    // Of a stream joined later the first acknowledgement only tells where it stands, and one of an older connection tells nothing.
-    let farthest = if !first {
-        FARTHEST
-    } else if peer.syn_seen {
-        FARTHEST_CLAIM
-    } else {
-        0
-    };
-    if (1..farthest).contains(&distance(ack, peer.max)) {
-        // The receiver has bytes the capture has not: they were sent all the same.
-        peer.max = ack;
-    }
-    if distance(ack, peer.max) >= 0 && !first {
-        peer.all_acked();
-        return true;
-    }
-    let whole = peer.recent().filter(|sent| distance(ack, sent.seq.wrapping_add(sent.len)) >= 0).map(|sent| sent.len).max();
-    peer.largest_acked = peer.largest_acked.max(u16::try_from(whole.unwrap_or(0)).unwrap_or(u16::MAX));
-    if !first {
-        let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(Recent::at);
-        peer.since = since.unwrap_or(segment.at);
-        peer.forget_repeated();
-    }
-    !first
 }
 
 /// Takes note of payload beyond all that was sent before.

@@ -1,5 +1,6 @@
 //! TCP connections rebuilt: streams in order and each byte once, numbered as Wireshark numbers them, with what is needed to judge a close.
 
+mod acks;
 mod assembler;
 mod connection;
 mod copies;
