@@ -405,9 +405,9 @@ impl Analyzer {
             return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);
-        let was_up = flow.conn.established.is_some();
+        let was_up = flow.conn.is_up();
         flow.push(segment, given);
-        let up = !was_up && flow.conn.established.is_some();
+        let up = !was_up && flow.conn.is_up();
         self.held = (self.held + held(flow, given)).saturating_sub(before);
         if flow.dies() {
             self.dying.push_back((segment.at.time.plus(LINGER), self.flows.handle(place)));

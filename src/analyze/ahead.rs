@@ -6,7 +6,7 @@
 
 use super::Analyzer;
 use crate::base::{Frame, Way};
-use crate::decode::{Segment, plain};
+use crate::decode::{Segment, TcpFlags, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes, and so many that the code for a batch as a whole is seldom fetched anew.
@@ -38,6 +38,9 @@ impl Analyzer {
         for ((segment, plainly), likely) in segments.iter().zip(plainly).zip(&mut likely) {
             if plainly {
                 *likely = self.flows.likely(&segment.key);
+                if segment.flags.has(TcpFlags::SYN) {
+                    self.streams.prefetch(&segment.key);
+                }
             }
         }
         let mut flows = segments.iter().zip(likely);

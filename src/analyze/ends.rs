@@ -17,10 +17,13 @@ impl Analyzer {
         let mut ended = Vec::with_capacity(flows.len());
         while let Some(flow) = flows.next() {
             prefetch_ends(flows.as_slice());
-            let (session, speaks_tls) = self.end(flow, false);
-            if let Some(hello) = &session.tls.client_hello {
-                hello.prefetch_texts();
+            if let Some(flow) = flows.as_slice().get(1) {
+                self.streams.prefetch(&flow.conn.key);
             }
+            if let Some(tls) = &flow.reading.tls {
+                tls.prefetch_texts();
+            }
+            let (session, speaks_tls) = self.end(flow, false);
             ended.push((session, speaks_tls));
         }
         let alone: Vec<Option<Verdict>> = ended.iter_mut().map(|(session, _)| self.judge_alone(session)).collect();

@@ -48,10 +48,13 @@ impl Table {
         self.places.find(self.hasher.hash_one(key), |place| keyed(flows, *place) == Some(key)).copied()
     }
 
-    /// The place at which it stands if it stands anywhere, almost always: connections themselves are not looked at.
+    /// The place at which it stands if it stands anywhere, almost always: connections themselves are not looked at. What says where it is in
+    /// memory is asked for.
     #[inline]
     pub(super) fn likely(&self, key: &FlowKey) -> Option<u32> {
-        self.places.find(self.hasher.hash_one(key), |_| true).copied()
+        let place = *self.places.find(self.hasher.hash_one(key), |_| true)?;
+        self.flows.get(place as usize).into_iter().for_each(prefetch);
+        Some(place)
     }
 
     /// The connection at a place.

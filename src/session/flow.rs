@@ -41,8 +41,6 @@ const _: () = assert!(size_of::<Flow>() == 768 && std::mem::offset_of!(Flow, con
 /// What was when the first FIN or RST came, of either side, and each side's FIN.
 #[derive(Debug)]
 struct AtClose {
-    /// The connection's end was handed to the clock: see [`Flow::is_over`].
-    dying: bool,
     said: PerWay<Said>,
     fins: PerWay<AtFin>,
 }
@@ -102,6 +100,9 @@ impl Flow {
         self.conn.prefetch_next(way);
         if let Some(tls) = &self.reading.tls {
             tls.prefetch(way);
+            if !self.reading.is_calm(way) {
+                tls.prefetch_framer(way);
+            }
         }
     }
 
@@ -143,7 +144,6 @@ impl Flow {
         let way = segment.way;
         let knew = self.conn.known_by(segment);
         let from_start = PerWay::new(self.conn.half(Way::AtoB).syn_seen(), self.conn.half(Way::BtoA).syn_seen());
-        let silent = self.conn.half(way.opposite()).last();
         if segment.flags.has(TcpFlags::SYN) {
             let what = if segment.flags.has(TcpFlags::ACK) { What::SynAck } else { What::Syn(1) };
             self.log.run(segment.at, way, what);
@@ -156,7 +156,7 @@ impl Flow {
         if segment.flags.has(TcpFlags::SYN) {
             self.reading.set_client(self.conn.client);
         }
-        self.note(segment, &heard, knew, silent);
+        self.note(segment, &heard, knew);
     }
 
     /// Attaches an ICMP error that quotes this connection.
@@ -212,13 +212,13 @@ impl Flow {
 
     /// Its end was handed to the clock.
     fn is_dying(&self) -> bool {
-        self.at_close.as_ref().is_some_and(|at_close| at_close.dying)
+        self.conn.dying
     }
 
     /// The connection [is over](Flow::is_over), which the clock must be told once: `true` that one time.
     #[inline]
     pub fn dies(&mut self) -> bool {
-        self.is_over() && self.at_close.as_mut().is_some_and(|at_close| !std::mem::replace(&mut at_close.dying, true))
+        self.is_over() && !std::mem::replace(&mut self.conn.dying, true)
     }
 
     /// Its SYN was sent more than once.
@@ -245,7 +245,7 @@ impl Flow {
         self.reading.tls.as_ref().map_or(0, |tls| tls.ways[way].app_records)
     }
 
-    fn note(&mut self, segment: &Segment<'_>, heard: &Heard, knew: u64, silent: Option<At>) {
+    fn note(&mut self, segment: &Segment<'_>, heard: &Heard, knew: u64) {
         let (at, way) = (segment.at, segment.way);
         if heard.duplicate {
             return;
@@ -289,6 +289,7 @@ impl Flow {
             }
         }
         if let Some(seen) = heard.rst {
+            let silent = self.conn.half(way.opposite()).last();
             let rst = self.describe(segment, &seen, silent);
             self.log.run(at, way, What::Rst(rst.kind, 1));
             let rsts = &mut self.seldom.get_or_insert_default().rsts;
@@ -302,7 +303,7 @@ impl Flow {
     fn note_close(&mut self) {
         if self.at_close.is_none() {
             let said = PerWay::new(self.said(Way::AtoB), self.said(Way::BtoA));
-            self.at_close = Some(Box::new(AtClose { dying: false, said, fins: PerWay::default() }));
+            self.at_close = Some(Box::new(AtClose { said, fins: PerWay::default() }));
         }
     }
 

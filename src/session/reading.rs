@@ -20,6 +20,8 @@ pub struct Reading {
     /// First bytes of a direction that is not TLS, and their frame.
     pub plain: PerWay<Option<Box<Plain>>>,
     modes: PerWay<Mode>,
+    /// Of its TLS, no more than the lengths of records counts: a guess, for looking ahead.
+    calm: PerWay<bool>,
     client: Option<Way>,
 }
 
@@ -60,7 +62,13 @@ impl Mode {
 impl Reading {
     /// A connection without a byte.
     pub fn new() -> Reading {
-        Reading { tls: None, prelude: None, plain: PerWay::default(), modes: PerWay::default(), client: None }
+        Reading { tls: None, prelude: None, plain: PerWay::default(), modes: PerWay::default(), calm: PerWay::default(), client: None }
+    }
+
+    /// The next piece of `way` most likely brings nothing but records whose lengths count.
+    #[inline]
+    pub fn is_calm(&self, way: Way) -> bool {
+        self.calm[way]
     }
 
     /// Tells which way the SYN went.
@@ -115,7 +123,10 @@ impl Reading {
 
     #[inline]
     fn read_tls(&mut self, way: Way, piece: &Piece<'_>, knew: u64, given: Given<'_>, log: &mut Log) {
-        if let Some(not_tls) = self.tracker(given).read(way, piece, knew, given, log) {
+        let tls = self.tracker(given);
+        let not_tls = tls.read(way, piece, knew, given, log);
+        self.calm = PerWay::new(tls.is_calm(Way::AtoB), tls.is_calm(Way::BtoA));
+        if let Some(not_tls) = not_tls {
             self.turn_plain(way, piece, &not_tls, log);
         }
     }

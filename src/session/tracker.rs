@@ -85,12 +85,18 @@ impl Tracker {
         prefetch(peer);
     }
 
+    /// The same for a record that is not one of those whose lengths alone count.
+    #[inline]
+    pub fn prefetch_framer(&self, way: Way) {
+        self.framers[way].prefetch();
+    }
+
     /// Has the memory that the session's end will need brought into the caches, but for what [`prefetch_hellos`](Tracker::prefetch_hellos)
     /// asks for.
     pub fn prefetch_end(&self) {
         for way in [Way::AtoB, Way::BtoA] {
             self.prefetch(way);
-            prefetch(&self.framers[way]);
+            self.framers[way].prefetch();
             prefetch(&self.ways[way].short_records);
         }
         prefetch(&self.server_hello);
@@ -107,6 +113,19 @@ impl Tracker {
         if let Some(hello) = &self.server_hello {
             hello.prefetch();
         }
+    }
+
+    /// The same for what of the hellos is elsewhere. They themselves must be in the caches.
+    #[inline]
+    pub fn prefetch_texts(&self) {
+        if let Some(hello) = &self.client_hello {
+            hello.prefetch_texts();
+        }
+    }
+
+    /// Of this direction no more than the lengths of records counts.
+    pub fn is_calm(&self, way: Way) -> bool {
+        self.ways[way].calm.is_some()
     }
 
     /// One direction's framer, for what stands unfinished in it.

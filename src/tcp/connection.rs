@@ -36,6 +36,8 @@ pub struct Connection {
     pub client: Option<Way>,
     /// Packets of it stand in the capture in another order than their times.
     disordered: bool,
+    /// Whoever follows it knows that it is over.
+    pub dying: bool,
     halves: PerWay<Half>,
     bases: Bases,
     /// First packet that shows the handshake complete.
@@ -93,6 +95,7 @@ impl Connection {
             syn_ack: None,
             up: false,
             disordered: false,
+            dying: false,
             established: None,
             halves: PerWay::default(),
             bases: Bases::default(),
@@ -131,6 +134,12 @@ impl Connection {
     #[inline]
     pub fn is_closing(&self) -> bool {
         [Way::AtoB, Way::BtoA].into_iter().any(|way| self.halves[way].finished | self.halves[way].reset)
+    }
+
+    /// It is established.
+    #[inline]
+    pub fn is_up(&self) -> bool {
+        self.up
     }
 
     /// Packets of it stand in the capture in another order than they came, by their times.

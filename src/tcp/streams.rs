@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::base::{FlowKey, PerWay, Way};
+use crate::base::{FlowKey, PerWay, Way, prefetch};
 
 /// Hands out stream numbers and remembers those of forgotten connections, so that their late packets do not count as new ones.
 ///
@@ -88,6 +88,12 @@ impl Streams {
                 None
             }
         }
+    }
+
+    /// Has the memory that finding or forgetting a connection needs brought into the caches.
+    #[inline]
+    pub fn prefetch(&self, key: &FlowKey) {
+        self.tombs.numbers.find(self.hasher.hash_one(key), |_| true).into_iter().for_each(prefetch);
     }
 
     /// Forgets a connection, but not its number.

@@ -8,7 +8,7 @@ use std::fmt;
 use super::handshake::{Assembly, Fed, plausible, u24};
 use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw};
 use super::{Alert, AlertDescription, AlertLevel, HandshakeType};
-use crate::base::{At, GapReason, Limits, Piece};
+use crate::base::{At, GapReason, Limits, Piece, prefetch};
 
 /// A piece of stream while a [`Framer`] reads it.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +150,13 @@ impl Framer {
             begun: false,
             unproven: 0,
         }
+    }
+
+    /// Has its memory brought into the caches.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.start);
+        prefetch(&self.unproven);
     }
 
     /// A framer for a direction whose beginning was not seen: it looks for the first record and says [`Unit::Resync`] when it has it.

@@ -195,6 +195,7 @@ impl ClientHello {
 
     /// Has what is asked at the end of every session brought into the caches.
     pub fn prefetch(&self) {
+        prefetch(&self.server_name);
         prefetch(&self.alpn);
     }
 
