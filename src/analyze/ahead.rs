@@ -46,17 +46,17 @@ impl Analyzer {
         let mut flows = segments.iter().zip(likely);
         let mut states = flows.clone();
         for (segment, likely) in flows.by_ref().take(FLOWS_AHEAD) {
-            self.prefetch_flow(likely, segment.way);
+            self.prefetch_flow(likely, segment);
         }
         for (segment, likely) in states.by_ref().take(AHEAD) {
-            self.prefetch_next(likely, segment.way);
+            self.prefetch_next(likely, segment);
         }
         for (((segment, plainly), likely), frame) in segments.iter().zip(plainly).zip(likely).zip(frames) {
             if let Some((soon, likely)) = flows.next() {
-                self.prefetch_flow(likely, soon.way);
+                self.prefetch_flow(likely, soon);
             }
             if let Some((soon, likely)) = states.next() {
-                self.prefetch_next(likely, soon.way);
+                self.prefetch_next(likely, soon);
             }
             if !(plainly && self.ordinary(segment, likely)) {
                 self.take_in(frame, plainly.then_some(segment), likely);
@@ -64,19 +64,19 @@ impl Analyzer {
         }
     }
 
-    /// Has what the next segment of a connection needs brought into the caches.
+    /// Has what a segment needs of its connection brought into the caches.
     #[inline]
-    fn prefetch_flow(&self, likely: Option<u32>, way: Way) {
+    fn prefetch_flow(&self, likely: Option<u32>, segment: &Segment<'_>) {
         if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
-            flow.prefetch(way);
+            flow.prefetch(segment.way, !segment.payload.is_empty());
         }
     }
 
     /// The same for what can be asked for once that is there: the connection's TLS, above all.
     #[inline]
-    fn prefetch_next(&self, likely: Option<u32>, way: Way) {
+    fn prefetch_next(&self, likely: Option<u32>, segment: &Segment<'_>) {
         if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
-            flow.prefetch_next(way);
+            flow.prefetch_next(segment.way, !segment.payload.is_empty());
         }
     }
 }
@@ -86,7 +86,7 @@ impl Analyzer {
 #[inline]
 pub(super) fn prefetch_ends(next: &[Box<Flow>]) {
     if let Some(flow) = next.get(2) {
-        flow.prefetch(Way::AtoB);
+        flow.prefetch(Way::AtoB, true);
         flow.conn.prefetch_end();
     }
     if let Some(flow) = next.get(1) {

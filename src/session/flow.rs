@@ -87,18 +87,18 @@ impl Flow {
         Flow { conn: Connection::new(key, stream, at), reading: Reading::new(), at_close: None, seldom: None, log: Log::new(limits) }
     }
 
-    /// Has the memory that the next segment of `way` will need brought into the caches.
+    /// Has the memory that the next segment of `way` will need brought into the caches; `with_data`: there is payload in it.
     #[inline]
-    pub fn prefetch(&self, way: Way) {
+    pub fn prefetch(&self, way: Way, with_data: bool) {
         prefetch(self);
-        self.conn.prefetch(way);
+        self.conn.prefetch(way, with_data);
     }
 
     /// The same for what can be asked for once that is there.
     #[inline]
-    pub fn prefetch_next(&self, way: Way) {
+    pub fn prefetch_next(&self, way: Way, with_data: bool) {
         self.conn.prefetch_next(way);
-        if let Some(tls) = &self.reading.tls {
+        if let Some(tls) = self.reading.tls.as_ref().filter(|_| with_data) {
             tls.prefetch(way);
             if !self.reading.is_calm(way) {
                 tls.prefetch_framer(way);

@@ -107,13 +107,13 @@ impl Connection {
         &self.halves[way]
     }
 
-    /// Has the memory that the next segment of `way` will need brought into the caches.
+    /// Has the memory that the next segment of `way` will need brought into the caches; `with_data`: there is payload in it.
     #[inline]
-    pub fn prefetch(&self, way: Way) {
+    pub fn prefetch(&self, way: Way, with_data: bool) {
         let peer = &self.halves[way.opposite()];
         prefetch(&self.key);
         prefetch(peer);
-        self.halves[way].prefetch();
+        self.halves[way].prefetch(with_data);
     }
 
     /// The same for what can be asked for once that is there.
@@ -125,7 +125,7 @@ impl Connection {
     /// The same for what the connection's end needs.
     pub fn prefetch_end(&self) {
         for way in [Way::AtoB, Way::BtoA] {
-            self.prefetch(way);
+            self.prefetch(way, true);
             self.halves[way].prefetch_end();
         }
     }
@@ -238,7 +238,10 @@ impl Connection {
         self.disordered |= self.last.time.since(segment.at.time) > JITTER;
         self.last = segment.at;
         let ack = flags.has(TcpFlags::ACK).then_some(segment.ack);
-        Numbers { seq: segment.seq, ack, syn: flags.has(TcpFlags::SYN) }.teach(&mut self.bases, way);
+        // An ACK of this way would have taught both already.
+        if self.halves[way].acked().is_none() || flags.has(TcpFlags::SYN) {
+            Numbers { seq: segment.seq, ack, syn: flags.has(TcpFlags::SYN) }.teach(&mut self.bases, way);
+        }
         let answered_within = if flags.has(TcpFlags::RST) { self.answered_within(way) } else { Span::ZERO };
         let (half, peer) = self.halves.pair_mut(way);
         if half.is_duplicate(segment) {

@@ -201,11 +201,13 @@ impl Half {
         }
     }
 
-    /// Has the lines of memory that every segment needs brought into the caches.
+    /// Has the lines of memory that a segment needs brought into the caches.
     #[inline]
-    pub(super) fn prefetch(&self) {
+    pub(super) fn prefetch(&self, with_data: bool) {
         prefetch(self);
-        prefetch(&self.last_data);
+        if with_data {
+            prefetch(&self.last_data);
+        }
     }
 
     /// The same for where the next segment will be remembered. It waits for the first line.

@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::base::prefetch;
+
 /// A map of at most so many keys: a new one pushes out the one that came first.
 #[derive(Debug)]
 pub(super) struct Bounded<K, V> {
@@ -22,6 +24,11 @@ impl<K: Copy + Eq + Hash, V: Default> Bounded<K, V> {
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.table.find(self.hasher.hash_one(key), |(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// Has the memory that looking for `key` needs brought into the caches.
+    pub(super) fn prefetch(&self, key: &K) {
+        self.table.find(self.hasher.hash_one(key), |_| true).into_iter().for_each(prefetch);
     }
 
     /// The value of `key`, made if it is not there.

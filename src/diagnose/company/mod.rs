@@ -188,6 +188,11 @@ impl Company {
         Told { id, verdict, beside, open }
     }
 
+    /// Has the memory that meeting a session needs brought into the caches.
+    pub fn prefetch(&self, session: &Session) {
+        self.races.prefetch(session, self.name(session));
+    }
+
     fn await_no_more(&mut self, topics: &[Topic]) {
         for topic in topics {
             if let Some(waiting) = self.awaited.get_mut(topic) {

@@ -62,6 +62,11 @@ impl Races {
         Races { used: Bounded::new(KEYS), hosts: Bounded::new(KEYS) }
     }
 
+    /// Has the memory that noting a session needs brought into the caches.
+    pub(super) fn prefetch(&self, session: &Session, name: Option<u64>) {
+        parties(session, name).iter().flatten().for_each(|party| self.used.prefetch(party));
+    }
+
     /// Notes a session that was used. What it may have won against: the parties, and from when to when those would have begun.
     pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<([Option<Party>; 3], Time, Time)> {
         self.learn_host(session);
