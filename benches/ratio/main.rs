@@ -1,7 +1,7 @@
 //! What reading costs: CPU time as a ratio to `tcpdump -r FILE -w /dev/null` on the same file, and peak memory.
 //!
-//! `cargo bench` writes the captures (always the same bytes) below `target/tmp` once, and runs the release build on them. Names of
-//! captures as arguments select some of them: `cargo bench -- full small`.
+//! `cargo bench` writes the captures (always the same bytes) below `target/tmp` once, and runs the release build on them, or with
+//! `--program=PATH` that program. Names of captures as arguments select some of them: `cargo bench -- full small`.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
@@ -19,6 +19,10 @@ const ROUNDS: usize = 5;
 #[cfg(unix)]
 const MEMORY: u64 = 64 * 1024;
 
+/// The argument that names the program to measure.
+#[cfg(unix)]
+const PROGRAM: &str = "--program=";
+
 #[cfg(not(unix))]
 fn main() {
     println!("CPU time and peak memory of other programs are measured on Unix only");
@@ -33,23 +37,26 @@ fn main() {
         usage::wrapped(command);
         return;
     }
+    let (programs, names): (Vec<&str>, Vec<&str>) =
+        arguments.iter().map(String::as_str).partition(|argument| argument.starts_with(PROGRAM));
+    let program = programs.first().and_then(|argument| argument.strip_prefix(PROGRAM)).unwrap_or(env!("CARGO_BIN_EXE_whohungup"));
     let mut failed = false;
-    for capture in traffic::CAPTURES.iter().filter(|capture| arguments.is_empty() || arguments.iter().any(|name| name == capture.name)) {
-        failed |= !measure(capture);
+    for capture in traffic::CAPTURES.iter().filter(|capture| names.is_empty() || names.contains(&capture.name)) {
+        failed |= !measure(capture, program);
     }
     std::process::exit(i32::from(failed));
 }
 
 /// Measures one capture; whether it stayed within its bounds.
 #[cfg(unix)]
-fn measure(capture: &traffic::Capture) -> bool {
+fn measure(capture: &traffic::Capture, program: &str) -> bool {
     let (path, packets) = capture.file();
     let path = path.to_str().unwrap();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut said = String::new();
     for _ in 0..ROUNDS {
         theirs.push(usage::run(&["tcpdump", "-r", path, "-w", "/dev/null"]).0);
-        let (cost, out) = usage::run(&[env!("CARGO_BIN_EXE_whohungup"), "read", "--format", "ndjson", path]);
+        let (cost, out) = usage::run(&[program, "read", "--format", "ndjson", path]);
         ours.push(cost);
         said = out;
     }
