@@ -18,7 +18,7 @@ test:
 # Speed, measured against tcpdump, of the program that `make install` installs.
 bench:
 	@.ci/tuned
-	@.ci/cargo bench -- --program=$(TUNED)
+	@.ci/cargo bench --bench ratio -- --program=$(TUNED)
 
 # Makes the captures again, from real programs in network namespaces; wants root.
 lab:

@@ -1,7 +1,7 @@
 //! What reading costs: CPU time as a ratio to `tcpdump -r FILE -w /dev/null` on the same file, and peak memory.
 //!
-//! `cargo bench` writes the captures (always the same bytes) below `target/tmp` once, and runs the release build on them, or with
-//! `--program=PATH` that program. Names of captures as arguments select some of them: `cargo bench -- full small`.
+//! `cargo bench` writes the captures (always the same bytes) below `target/tmp` once, and runs the release build on them. Arguments are names
+//! of captures, to run on these alone, and the program to run instead: `cargo bench --bench ratio -- small --program=PATH`.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
