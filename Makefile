@@ -2,6 +2,7 @@
 
 PREFIX ?= $(HOME)/.local
 BINARY = "$${CARGO_TARGET_DIR:-target}/release/whohungup"
+INSTALLED = "$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin/whohungup"
 TUNED = "$${CARGO_TARGET_DIR:-target}/tuned/release/whohungup"
 
 .PHONY: demo test bench lab install
@@ -27,10 +28,10 @@ lab:
 # The program into cargo's bin folder, its manual page and completions below PREFIX.
 install:
 	@.ci/tuned
-	@bin="$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin"; mkdir -p "$$bin" && install -m 755 $(TUNED) "$$bin/whohungup"
+	@mkdir -p "$$(dirname $(INSTALLED))" && install -m 755 $(TUNED) $(INSTALLED)
 	@mkdir -p $(PREFIX)/share/man/man1 $(PREFIX)/share/bash-completion/completions \
 		$(PREFIX)/share/zsh/site-functions $(PREFIX)/share/fish/vendor_completions.d
-	@set -e; bin="$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin/whohungup"; share=$(PREFIX)/share; \
+	@set -e; bin=$(INSTALLED); share=$(PREFIX)/share; \
 	"$$bin" man >$$share/man/man1/whohungup.1; \
 	for command in read show live evidence causes interfaces; do "$$bin" man $$command >$$share/man/man1/whohungup-$$command.1; done; \
 	"$$bin" completions bash >$$share/bash-completion/completions/whohungup; \

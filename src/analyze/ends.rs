@@ -27,11 +27,9 @@ impl Analyzer {
             ended.push((session, speaks_tls));
         }
         let alone: Vec<Option<Verdict>> = ended.iter_mut().map(|(session, _)| self.judge_alone(session)).collect();
-        let mut ended = ended.into_iter().zip(alone);
-        let mut next = ended.next();
-        while let Some(((session, speaks_tls), alone)) = next {
-            next = ended.next();
-            if let Some(((next, _), _)) = &next {
+        let mut ended = ended.into_iter().zip(alone).peekable();
+        while let Some(((session, speaks_tls), alone)) = ended.next() {
+            if let Some(((next, _), _)) = ended.peek() {
                 self.company.prefetch(next);
             }
             self.tell(session, speaks_tls, alone);
