@@ -192,9 +192,7 @@ impl Analyzer {
     /// belongs with the last of them; see [`Analyzer::joined`].
     pub fn push(&mut self, frame: &Frame<'_>) -> Option<Belongs> {
         self.count_in(std::slice::from_ref(frame));
-        let mut segment = Segment::default();
-        let plainly = plain(frame, &mut segment);
-        self.take_in(frame, plainly.then_some(&segment), None)
+        self.take_in(frame, None)
     }
 
     /// Counts frames.
@@ -212,13 +210,12 @@ impl Analyzer {
         self.end = At::new(self.end.time.max(at.time), at.frame, at.file);
     }
 
-    /// Takes in a frame that was counted; `segment` is the one in it if it is a [`plain`] one, and `likely` where its connection stands if it
-    /// stands anywhere.
-    #[inline]
-    fn take_in(&mut self, frame: &Frame<'_>, segment: Option<&Segment<'_>>, likely: Option<u32>) -> Option<Belongs> {
+    /// Takes in a frame that was counted; its connection stands at `likely` if it stands anywhere.
+    #[inline(never)]
+    fn take_in(&mut self, frame: &Frame<'_>, likely: Option<u32>) -> Option<Belongs> {
         self.reach(frame.at);
-        let belongs = match segment {
-            Some(segment) => Some(self.segment(segment, likely)),
+        let belongs = match plain(frame) {
+            Some(segment) => Some(self.segment(&segment, likely)),
             None => self.decode(frame),
         };
         self.tick(frame.at.time);

@@ -6,7 +6,7 @@
 
 use super::Analyzer;
 use crate::base::{Frame, Way};
-use crate::decode::{Segment, TcpFlags, plain};
+use crate::decode::{Glance, glance, plain};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes, and so many that the code for a batch as a whole is seldom fetched anew.
@@ -28,56 +28,78 @@ impl Analyzer {
     /// At most [`BATCH`] frames.
     fn push_some(&mut self, frames: &[Frame<'_>]) {
         self.count_in(frames);
-        let mut segments = [Segment::default(); BATCH];
-        let mut plainly = [false; BATCH];
-        let mut likely = [None; BATCH];
-        for ((segment, plainly), frame) in segments.iter_mut().zip(&mut plainly).zip(frames) {
-            *plainly = plain(frame, segment);
-        }
         // One loop for each link of the chain: what one turn of a loop waits for, those after it wait for at the same time.
-        for ((segment, plainly), likely) in segments.iter().zip(plainly).zip(&mut likely) {
-            if plainly {
-                *likely = self.flows.likely(&segment.key);
-                if segment.flags.has(TcpFlags::SYN) {
-                    self.streams.prefetch(&segment.key);
-                }
-            }
+        let mut ahead = [Ahead::default(); BATCH];
+        for (ahead, frame) in ahead.iter_mut().zip(frames) {
+            *ahead = self.look_ahead(frame);
         }
-        let mut flows = segments.iter().zip(likely);
-        let mut states = flows.clone();
-        for (segment, likely) in flows.by_ref().take(FLOWS_AHEAD) {
-            self.prefetch_flow(likely, segment);
-        }
-        for (segment, likely) in states.by_ref().take(AHEAD) {
-            self.prefetch_next(likely, segment);
-        }
-        for (((segment, plainly), likely), frame) in segments.iter().zip(plainly).zip(likely).zip(frames) {
-            if let Some((soon, likely)) = flows.next() {
-                self.prefetch_flow(likely, soon);
+        let (mut flows, mut states) = (ahead.iter(), ahead.iter());
+        flows.by_ref().take(FLOWS_AHEAD).for_each(|soon| self.prefetch_flow(soon));
+        states.by_ref().take(AHEAD).for_each(|soon| self.prefetch_next(soon));
+        for (frame, here) in frames.iter().zip(&ahead) {
+            if let Some(soon) = flows.next() {
+                self.prefetch_flow(soon);
             }
-            if let Some((soon, likely)) = states.next() {
-                self.prefetch_next(likely, soon);
+            if let Some(soon) = states.next() {
+                self.prefetch_next(soon);
             }
-            if !(plainly && self.ordinary(segment, likely)) {
-                self.take_in(frame, plainly.then_some(segment), likely);
+            if !plain(frame).is_some_and(|segment| self.ordinary(&segment, here.place())) {
+                // Read anew: what is handed on would have to be in memory, for each frame, for the sake of the few that are out of the ordinary.
+                self.take_in(frame, here.place());
             }
         }
     }
 
+    /// Where the connection of a frame's segment stands, if that can be said at a glance.
+    #[inline]
+    fn look_ahead(&self, frame: &Frame<'_>) -> Ahead {
+        let Some(Glance { key, way, has_data, syn }) = glance(frame) else { return Ahead::default() };
+        if syn {
+            self.streams.prefetch(&key);
+        }
+        Ahead { place: self.flows.likely(&key).unwrap_or(NOWHERE), way, has_data }
+    }
+
     /// Has what a segment needs of its connection brought into the caches.
     #[inline]
-    fn prefetch_flow(&self, likely: Option<u32>, segment: &Segment<'_>) {
-        if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
-            flow.prefetch(segment.way, !segment.payload.is_empty());
+    fn prefetch_flow(&self, ahead: &Ahead) {
+        if let Some(flow) = self.flows.get(ahead.place) {
+            flow.prefetch(ahead.way, ahead.has_data);
         }
     }
 
     /// The same for what can be asked for once that is there: the connection's TLS, above all.
     #[inline]
-    fn prefetch_next(&self, likely: Option<u32>, segment: &Segment<'_>) {
-        if let Some(flow) = likely.and_then(|place| self.flows.get(place)) {
-            flow.prefetch_next(segment.way, !segment.payload.is_empty());
+    fn prefetch_next(&self, ahead: &Ahead) {
+        if let Some(flow) = self.flows.get(ahead.place) {
+            flow.prefetch_next(ahead.way, ahead.has_data);
         }
+    }
+}
+
+/// What is guessed of a frame before its turn.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// Where its connection stands.
+    place: u32,
+    way: Way,
+    has_data: bool,
+}
+
+/// The place of no connection.
+const NOWHERE: u32 = u32::MAX;
+
+impl Default for Ahead {
+    fn default() -> Ahead {
+        Ahead { place: NOWHERE, way: Way::AtoB, has_data: false }
+    }
+}
+
+impl Ahead {
+    /// Where its connection stands, if it stands anywhere.
+    #[inline]
+    fn place(&self) -> Option<u32> {
+        Some(self.place).filter(|place| *place != NOWHERE)
     }
 }
 

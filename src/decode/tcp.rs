@@ -141,33 +141,27 @@ fn flow(packet: Packet<'_>, source: u16, destination: u16) -> (FlowKey, Way) {
 
 /// The options, over unknown and damaged ones as far as their lengths lead.
 #[inline(always)]
-fn options(bytes: &[u8]) -> TcpOptions {
-    let mut found = TcpOptions::default();
-    find_options(bytes, &mut found);
-    found
-}
-
-/// The same, into options of which nothing is known.
-#[inline(always)]
-pub(super) fn find_options(bytes: &[u8], found: &mut TcpOptions) {
+pub(super) fn options(bytes: &[u8]) -> TcpOptions {
     match *bytes {
-        [] => {}
+        [] => TcpOptions::default(),
         // The usual layout (RFC 7323 appendix A), without a detour.
         [1, 1, 8, 10, a, b, c, d, e, f, g, h] => {
-            found.timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+            let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+            TcpOptions { timestamps, ..TcpOptions::default() }
         }
-        _ => find_other_options(bytes, found),
+        _ => other_options(bytes),
     }
 }
 
-fn find_other_options(mut bytes: &[u8], found: &mut TcpOptions) {
+fn other_options(mut bytes: &[u8]) -> TcpOptions {
+    let mut found = TcpOptions::default();
     while !bytes.is_empty() {
         let mut known = TcpOptionsIterator::from_slice(bytes);
         loop {
             let here = known.rest();
             match known.next() {
-                Some(Ok(option)) => note(found, option),
-                None => return,
+                Some(Ok(option)) => note(&mut found, option),
+                None => return found,
                 Some(Err(_)) => {
                     // etherparse stops at the first option it does not know, such as those of multipath TCP.
                     bytes = here.get(1).filter(|&&len| len >= 2).and_then(|&len| here.get(usize::from(len)..)).unwrap_or_default();
@@ -176,6 +170,7 @@ fn find_other_options(mut bytes: &[u8], found: &mut TcpOptions) {
             }
         }
     }
+    found
 }
 
 fn note(found: &mut TcpOptions, option: TcpOptionElement) {

@@ -1,5 +1,6 @@
 //! What an acknowledgement tells of the stream it acknowledges.
 
+use crate::base::At;
 use crate::decode::Segment;
 use crate::tcp::half::{Half, Recent, distance};
 
@@ -47,16 +48,15 @@ pub(super) fn progress(peer: &mut Half, segment: &Segment<'_>) {
     if distance(segment.ack, peer.max) >= 0 {
         peer.all_acked();
     } else {
-        progress_in_part(peer, segment);
+        progress_in_part(peer, segment.ack, segment.at);
     }
 }
 
 /// The same, where it leaves something unacknowledged.
-fn progress_in_part(peer: &mut Half, segment: &Segment<'_>) {
-    let ack = segment.ack;
+fn progress_in_part(peer: &mut Half, ack: u32, at: At) {
     note_whole(peer, ack);
     let since = peer.recent().find(|sent| sent.len > 0 && distance(sent.seq.wrapping_add(sent.len), ack) > 0).map(Recent::at);
-    peer.since = since.unwrap_or(segment.at);
+    peer.since = since.unwrap_or(at);
     peer.forget_repeated();
 }
 

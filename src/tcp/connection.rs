@@ -187,7 +187,7 @@ impl Connection {
 
     /// Whether a segment goes on where the connection stands, and nothing else: the next bytes in order, or an ACK of more than before, with
     /// nothing missing either way. Most segments do.
-    #[inline]
+    #[inline(always)]
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
         let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
         let (len, acked) = (segment.payload_len, half.acked);
@@ -409,7 +409,7 @@ fn claimed(half: &Half, peer: &Half) -> Option<u64> {
 }
 
 /// Takes note of payload beyond all that was sent before.
-#[inline]
+#[inline(always)]
 fn note_fresh(half: &mut Half, peer: &Half, segment: &Segment<'_>) {
     // The first byte that the peer has not: what follows waits behind it.
     if half.max == peer.acked().unwrap_or(half.max) || !half.spoke {

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use crate::base::Span;
-use crate::decode::Segment;
+use crate::decode::{Segment, TcpFlags};
 
 /// Packets remembered: what a burst at 10 Gbit/s sends while a switch holds the copies back.
 const KEPT: usize = 32;
@@ -28,28 +28,55 @@ struct Print {
 
 impl Copies {
     /// Takes note of a packet.
-    pub(super) fn remember(&mut self, segment: &Segment<'_>) {
+    pub(super) fn remember(&mut self, header: &Header) {
         if let Some(print) = self.prints.get_mut(self.next) {
-            *print = Print { mark: mark(segment), micros: micros(segment) };
+            *print = Print { mark: header.mark(), micros: header.micros };
         }
         self.next = (self.next + 1) % KEPT;
     }
 
     /// Whether a packet with the same header was captured at most `near` ago.
-    pub(super) fn holds(&self, segment: &Segment<'_>, near: Span) -> bool {
-        let (mark, now) = (mark(segment), micros(segment));
+    pub(super) fn holds(&self, header: &Header, near: Span) -> bool {
+        let (mark, now) = (header.mark(), header.micros);
         self.prints
             .iter()
             .any(|print| print.mark == mark && i64::from(now.wrapping_sub(print.micros).cast_signed()) <= near.nanos() / 1_000)
     }
 }
 
-fn mark(segment: &Segment<'_>) -> u32 {
-    let numbers = (segment.seq, segment.ack, segment.payload_len, segment.flags, segment.window);
-    let hash = FixedState::with_seed(0).hash_one((numbers, segment.ip_id, segment.options.timestamps));
-    (hash as u32).max(1)
+/// What tells packets apart.
+pub(super) struct Header {
+    seq: u32,
+    ack: u32,
+    len: u32,
+    flags: TcpFlags,
+    window: u16,
+    ip_id: Option<u16>,
+    timestamps: Option<(u32, u32)>,
+    /// When it was captured, in microseconds, modulo 2³².
+    micros: u32,
 }
 
-fn micros(segment: &Segment<'_>) -> u32 {
-    (segment.at.time.nanos() / 1_000) as u32
+impl Header {
+    /// That of a segment.
+    // In line, and no more than what is needed: the segment itself need not be in memory then.
+    #[inline(always)]
+    pub(super) fn of(segment: &Segment<'_>) -> Header {
+        Header {
+            seq: segment.seq,
+            ack: segment.ack,
+            len: segment.payload_len,
+            flags: segment.flags,
+            window: segment.window,
+            ip_id: segment.ip_id,
+            timestamps: segment.options.timestamps,
+            micros: (segment.at.time.nanos() / 1_000) as u32,
+        }
+    }
+
+    fn mark(&self) -> u32 {
+        let numbers = (self.seq, self.ack, self.len, self.flags, self.window);
+        let hash = FixedState::with_seed(0).hash_one((numbers, self.ip_id, self.timestamps));
+        (hash as u32).max(1)
+    }
 }

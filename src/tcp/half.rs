@@ -3,7 +3,7 @@
 use crate::base::{At, Span, Time, prefetch};
 use crate::decode::{Segment, TcpFlags};
 use crate::tcp::assembler::Assembler;
-use crate::tcp::copies::Copies;
+use crate::tcp::copies::{Copies, Header};
 use crate::tcp::sender::{Sender, Source};
 
 /// Payload that comes so long after the one before it ends a pause.
@@ -171,6 +171,7 @@ impl Recent {
         At::new(self.time, self.frame, self.file)
     }
 
+    #[inline(always)]
     fn new(segment: &Segment<'_>) -> Recent {
         let At { time, frame, file } = segment.at;
         let look = look(segment);
@@ -179,6 +180,7 @@ impl Recent {
 }
 
 /// The header fields that differ between a packet and its retransmission, in 32 bits.
+#[inline(always)]
 fn look(segment: &Segment<'_>) -> u32 {
     let timestamp = segment.options.timestamps.map_or(0, |(value, _)| value);
     let id = segment.ip_id.map_or(0, |id| u64::from(id) + 1);
@@ -263,7 +265,7 @@ impl Half {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn remember(&mut self, segment: &Segment<'_>) {
         if let Some(slot) = self.recent.get_mut(usize::from(self.slot)) {
             *slot = Recent::new(segment);
@@ -271,7 +273,7 @@ impl Half {
         self.slot = if self.slot == 2 { 0 } else { self.slot + 1 };
         self.largest_sent = self.largest_sent.max(u16::try_from(segment.payload_len).unwrap_or(u16::MAX));
         if let Some(copies) = self.rare.as_mut().and_then(|rare| rare.copies.as_mut()) {
-            copies.remember(segment);
+            copies.remember(&Header::of(segment));
         }
     }
 
@@ -299,7 +301,7 @@ impl Half {
                 && recent.look == look
                 && segment.at.time.since(recent.time) <= near
         });
-        again || self.rare.as_ref().is_some_and(|rare| rare.copies.as_ref().is_some_and(|copies| copies.holds(segment, near)))
+        again || self.rare.as_ref().is_some_and(|rare| rare.copies.as_ref().is_some_and(|copies| copies.holds(&Header::of(segment), near)))
     }
 
     /// Counts a packet captured before.

@@ -31,12 +31,12 @@ const ROW: u8 = 4;
 
 impl Sender {
     /// Counts an ordinary packet in.
-    #[inline]
+    #[inline(always)]
     pub fn learn(&mut self, segment: &Segment<'_>, source: &mut Source) {
         // Majority vote in constant space (Boyer and Moore): the most common TTL wins if it has the majority.
         if self.same == self.other && self.ttl != segment.ttl {
             self.ttl = segment.ttl;
-            self.placed = source.place(segment);
+            self.placed = source.place(segment.source_mac, segment.interface);
         }
         self.run = if self.newest == segment.ttl { self.run.saturating_add(1) } else { 1 };
         self.newest = segment.ttl;
@@ -51,7 +51,7 @@ impl Sender {
             source.mss = mss;
         }
         if !self.placed && segment.source_mac.is_some() {
-            self.placed = source.place(segment);
+            self.placed = source.place(segment.source_mac, segment.interface);
         }
     }
 
@@ -75,10 +75,10 @@ impl Sender {
 }
 
 impl Source {
-    /// It is where `segment` came from; whether that has a MAC address.
-    fn place(&mut self, segment: &Segment<'_>) -> bool {
-        (self.mac, self.interface) = (segment.source_mac, segment.interface);
-        self.mac.is_some()
+    /// It is this; whether there is a MAC address.
+    fn place(&mut self, mac: Option<[u8; 6]>, interface: u32) -> bool {
+        (self.mac, self.interface) = (mac, interface);
+        mac.is_some()
     }
 
     /// The MSS that its SYN announced; 0 where that is not known.
