@@ -170,7 +170,7 @@ pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
 fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, SealedReading)> {
     let tls = flow.reading.tls.as_ref()?;
     let state = &tls.ways[way];
-    let last = state.last?;
+    let last = state.last()?;
     if let Some(fatal) = state.fatal_by_place.as_deref().copied() {
         return Some((fatal, SealedReading::Fatal));
     }
@@ -189,14 +189,14 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
     let peer = &tls.ways[peer_way];
     let read_garbage =
-        peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at) && peer.last.is_some_and(|good| last.knew > good.end());
+        peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at) && peer.last().is_some_and(|good| last.knew > good.end());
     if read_garbage {
         return Some((last, SealedReading::Fatal));
     }
     if last.typ == 21 {
         // An alert behind an alert: the first was not the close_notify (Go says why it goes, then takes leave).
         if let Some(first) =
-            state.before_last.filter(|before| before.typ == 21 && before.len != 2 && !before.opened && tls.is_established())
+            state.before_last().filter(|before| before.typ == 21 && before.len != 2 && !before.opened && tls.is_established())
         {
             return Some((first, if peer_bare_fin() { SealedReading::Unclear } else { SealedReading::Fatal }));
         }
@@ -208,9 +208,9 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
         return Some((last, reading));
     }
     // Java announces its close with two padded records: user_canceled, then close_notify.
-    let pair = state.padding == Some(16) && state.before_last.is_some_and(|before| before.typ == 23 && before.len == last.len);
-    let (first, run) = if pair { (state.before_last.unwrap_or(last), 2) } else { (last, 1) };
-    let peer_closed = || peer.last.is_some_and(|end| last.knew > end.offset) && announced(tls, peer_way);
+    let pair = state.padding == Some(16) && state.before_last().is_some_and(|before| before.typ == 23 && before.len == last.len);
+    let (first, run) = if pair { (state.before_last().unwrap_or(last), 2) } else { (last, 1) };
+    let peer_closed = || peer.last().is_some_and(|end| last.knew > end.offset) && announced(tls, peer_way);
     let reading = if state.short_records > run || peer_bare_fin() || two_byte_messages(flow, tls, client) {
         SealedReading::Unclear
     } else if way != client && state.app_records == 0 && !peer_closed() && !belated(tls, client, &last) {
@@ -232,7 +232,7 @@ fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRec
     }
     // What the other side said of the close came after it.
     let peer = &tls.ways[way.opposite()];
-    let other = peer.last.filter(|other| other.at < closed).or(peer.before_last);
+    let other = peer.last().filter(|other| other.at < closed).or(peer.before_last());
     let pong = other.is_some_and(|other| !other.opened && stood(&other) && looks_like_alert(tls, way.opposite(), &other));
     pong || two_byte_messages(flow, tls, client)
 }
@@ -264,7 +264,7 @@ fn drop_half_close(flow: &Flow, acts: &mut Vec<Act>, side: &impl Fn(Way) -> Side
 
 /// Whether a direction ends with what is, or looks like, an alert.
 fn announced(tls: &Tracker, way: Way) -> bool {
-    tls.ways[way].last.is_some_and(|last| match last.opened {
+    tls.ways[way].last().is_some_and(|last| match last.opened {
         true => tls.seldom().alerts.iter().any(|alert| alert.way == way && alert.offset == last.offset),
         false => looks_like_alert(tls, way, &last),
     })

@@ -198,13 +198,13 @@ impl Flow {
             app_records: state.app_records,
             app_bytes: state.app_bytes,
             first_app: state.first_app,
-            last_app: state.last_app,
+            last_app: state.last_app().map(|(at, _)| at),
             turns: state.turns,
             last_app_end: state.last_app_end,
-            last_app_knew: state.last_app_knew,
+            last_app_knew: state.last_app().map_or(0, |(_, knew)| knew),
             // All that a side says comes before its FIN, in whatever order it was captured.
             at_close: self.said_at_close(way).filter(|_| !self.closed_first(way)).unwrap_or_else(|| self.said(way)),
-            last_record: state.last.map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
+            last_record: state.last().map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
             cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
             unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
                 since: half.waiting_since(),
@@ -279,7 +279,7 @@ impl Flow {
         }
         let half = self.conn.half(way);
         let state = &tls.ways[way];
-        if let Some(last) = state.last.filter(|last| last.opened)
+        if let Some(last) = state.last().filter(|last| last.opened)
             && self.nothing_unseen_after(way, self.end_of_records(tls, way, last.end()))
         {
             // What it said last is known: whatever went unseen before that was no close_notify.
@@ -288,8 +288,8 @@ impl Flow {
         // A direction that spoke without a hello seen, or whose framing was lost, may have said anything; but
         // no alert is as long as what a side that spoke last said last.
         let blind = !half.syn_seen() && tls.client_hello_at.is_none();
-        let heard = tls.ways[way.opposite()].last.map(|last| last.at);
-        let spoke_last = state.last.is_some_and(|last| last.typ == 23 && last.len > LONGEST_ALERT && Some(last.at) > heard);
+        let heard = tls.ways[way.opposite()].last().map(|last| last.at);
+        let spoke_last = state.last().is_some_and(|last| last.typ == 23 && last.len > LONGEST_ALERT && Some(last.at) > heard);
         if state.was_lost || half.packets() == 0 || blind && !spoke_last {
             return CloseNotify::Unknown;
         }
@@ -298,7 +298,7 @@ impl Flow {
         }
         // Where the ServerHello went unseen, so did what would tell an alert from data.
         let hidden = tls.is_tls13() || tls.version.is_none();
-        let looks = state.last.is_some_and(|last| last.typ == 23 && !last.opened && hidden && tls.is_alert_sized(way, last.len));
+        let looks = state.last().is_some_and(|last| last.typ == 23 && !last.opened && hidden && tls.is_alert_sized(way, last.len));
         if looks || padded_last(tls, way) {
             return CloseNotify::Unknown;
         }
@@ -378,7 +378,7 @@ impl Flow {
 /// What the direction said last may be an alert, padded to a whole block as all its records are. (What it began after that was none.)
 fn padded_last(tls: &Tracker, way: Way) -> bool {
     let hidden = tls.is_tls13() || tls.version.is_none();
-    let last = tls.ways[way].last.filter(|last| last.typ == 23 && !last.opened && hidden && tls.framer(way).in_record().is_none());
+    let last = tls.ways[way].last().filter(|last| last.typ == 23 && !last.opened && hidden && tls.framer(way).in_record().is_none());
     last.is_some_and(|last| tls.may_be_padded_alert(way, last.len))
 }
 
@@ -398,7 +398,9 @@ fn asked(story: &Story) -> bool {
 
 /// Nothing but application data was seen: the capture joined an established session.
 fn only_data(tls: &Tracker) -> bool {
-    [Way::AtoB, Way::BtoA].into_iter().any(|way| tls.ways[way].last.is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
+    [Way::AtoB, Way::BtoA]
+        .into_iter()
+        .any(|way| tls.ways[way].last().is_some_and(|last| last.typ == 23 || (last.typ == 21 && last.len != 2)))
 }
 
 fn caps(session: &Session, flow: &Flow, framing_lost: bool, padded: bool, surroundings: &Surroundings<'_>) -> Vec<Cap> {

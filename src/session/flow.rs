@@ -120,7 +120,7 @@ impl Flow {
     }
 
     /// Whether a segment brings the next bytes in order or acknowledges some, and there is nothing else to note about it.
-    #[inline]
+    #[inline(always)]
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
         self.conn.is_ordinary(segment)
     }
@@ -346,7 +346,12 @@ impl Flow {
     pub fn said(&self, way: Way) -> Said {
         self.reading.tls.as_ref().map_or_else(Said::default, |tls| {
             let state = &tls.ways[way];
-            Said { records: state.app_records, last: state.last_app, last_answer: state.last_answer, longest: state.run_largest }
+            Said {
+                records: state.app_records,
+                last: state.last_app().map(|(at, _)| at),
+                last_answer: state.last_answer(),
+                longest: state.run_largest,
+            }
         })
     }
 

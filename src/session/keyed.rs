@@ -368,10 +368,7 @@ impl Tracker {
         });
         if opened {
             let state = &mut self.ways[held.way];
-            let of = |record: &&mut SealedRecord| record.offset == held.seen.offset;
-            for record in [&mut state.last, &mut state.before_last].into_iter().flatten().filter(of) {
-                record.opened = true;
-            }
+            state.note_opened(held.seen.offset);
             state.fatal_by_place = state.fatal_by_place.take().filter(|record| record.offset != held.seen.offset);
         }
     }
@@ -504,9 +501,7 @@ impl Tracker {
     fn opened(&mut self, way: Way, seen: &SealedRecord, data: usize, log: &mut Log) {
         let before_finished = self.is_tls13() && self.ways[way].finished.is_none();
         let state = &mut self.ways[way];
-        if let Some(last) = &mut state.last {
-            last.opened = true;
-        }
+        state.note_opened(seen.offset);
         if data > 0 {
             if before_finished && self.client == Some(way) {
                 self.ways[way].early = self.ways[way].early.saturating_add(1);

@@ -97,7 +97,7 @@ impl Tracker {
         for way in [Way::AtoB, Way::BtoA] {
             self.prefetch(way);
             self.framers[way].prefetch();
-            prefetch(&self.ways[way].short_records);
+            self.ways[way].prefetch_end();
         }
         prefetch(&self.server_hello);
         prefetch(&self.client_hello_at);
@@ -402,7 +402,7 @@ impl Tracker {
             }
             // The client's flight ended without a record of a Finished's size (certificate and Finished in one record): what the server
             // says now comes after it.
-            let flight_end = self.ways[way.opposite()].last.map(|last| last.at);
+            let flight_end = self.ways[way.opposite()].last().map(|last| last.at);
             self.finish_handshake(way.opposite(), flight_end.unwrap_or(at));
         }
         self.data(way, seen, false, log);
@@ -491,7 +491,7 @@ impl Tracker {
 
     /// The client's Finished (TLS 1.3): the server's came before it.
     pub(super) fn finish_handshake(&mut self, client: Way, at: At) {
-        let server_last = self.ways[client.opposite()].last.map(|last| last.at);
+        let server_last = self.ways[client.opposite()].last().map(|last| last.at);
         self.ways[client].finished.get_or_insert(at);
         let server = &mut self.ways[client.opposite()];
         server.finished = server.finished.or(server_last);

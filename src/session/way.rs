@@ -1,48 +1,53 @@
 //! What is kept of each direction of a TLS session while it is read.
 
-use crate::base::{At, prefetch};
+use crate::base::{At, Time, prefetch};
 use crate::tls::RECORD_HEADER;
 
-/// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`].
+/// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`]. Most records need the first two
+/// lines of memory, and of the opposite direction the first.
 #[derive(Clone, Debug, Default)]
 #[repr(C, align(64))]
 pub struct WayState {
+    /// Ciphertext bytes in the records of application data after the handshake.
+    pub app_bytes: u64,
+    /// Where the newest of those that are not of an alert's length ends in this direction's stream.
+    pub last_app_end: u64,
+    /// See [`WayState::last_answer`].
+    answer_time: Option<Time>,
+    answer_frame: u32,
     /// Complete records.
     pub records: u32,
     /// Records of application data after the handshake.
     pub app_records: u32,
-    /// Ciphertext bytes in them.
-    pub app_bytes: u64,
-    /// Where the newest of those that are not of an alert's length ends in this direction's stream.
-    pub last_app_end: u64,
-    /// How much of the opposite direction's stream its sender had acknowledged with it.
-    pub last_app_knew: u64,
-    /// Its frame.
-    pub last_app: Option<At>,
-    /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
-    pub last_answer: Option<At>,
     /// How many of the opposite direction's records of application data had come when the newest of this direction came.
     pub turn: u32,
     /// Times this direction began to speak after the other had spoken (application data only).
     pub turns: u32,
+    answer_file: u16,
     /// The longest record of application data since the other direction last spoke.
     pub run_largest: u16,
     /// Records of type application_data (counted to 65,535), and the largest length that those of their contents and padding are multiples of.
     pub blocks: (u16, u16),
+    /// What is known of its records, where their lengths alone count from here on.
+    pub(super) calm: Option<Calm>,
+    /// What `newest` are.
+    kinds: [Kind; 2],
+    /// Which of `newest` is the newest; the other one came before it.
+    slot: bool,
+    /// The newest record is the newest of application data, too; then `said` is empty.
+    says: bool,
+    /// The newest two records.
+    newest: [Option<Newest>; 2],
+    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
+    pub ticket_like: (u16, u8),
     /// TLS 1.3 padding per record, once calibrated.
     pub padding: Option<u16>,
     /// Record boundaries were lost and not found again.
     pub lost: bool,
     /// They were lost at some time.
     pub was_lost: bool,
-    /// Length of the first record of application data, and how many of the first two have it: TLS 1.3 session tickets come in equals.
-    pub ticket_like: (u16, u8),
-    /// The newest record.
-    pub last: Option<SealedRecord>,
-    /// The one before it.
-    pub before_last: Option<SealedRecord>,
-    /// What is known of its records, where their lengths alone count from here on.
-    pub(super) calm: Option<Calm>,
+    /// The newest record of application data, where that is not the newest of all, and what its sender knew.
+    said: Option<(At, u64)>,
     /// Finished, seen by its place and size, or inferred from what came after.
     pub finished: Option<At>,
     /// An encrypted record that can only be a fatal alert by its place.
@@ -61,6 +66,29 @@ pub struct WayState {
     pub short_records: u32,
     /// 0-RTT records.
     pub early: u32,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(std::mem::offset_of!(WayState, newest) == 64 && std::mem::offset_of!(WayState, ticket_like) == 128);
+
+/// A [`SealedRecord`] but for its [`Kind`]: half a line of memory.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    time: Time,
+    offset: u64,
+    knew: u64,
+    frame: u32,
+    file: u16,
+    len: u16,
+}
+
+/// A record's outer content type, and whether it was opened.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind(u8);
+
+impl Kind {
+    /// Beside the content type, of which none that a record may have is as high.
+    const OPENED: u8 = 0x80;
 }
 
 /// What lengths of records tell, once the handshake is over and nothing is to be opened.
@@ -92,10 +120,62 @@ const BLOCK: u16 = 32;
 
 impl WayState {
     /// Takes note of a complete record.
-    #[inline(always)]
+    #[inline]
     pub(super) fn see(&mut self, seen: SealedRecord) {
+        if self.says {
+            self.said = self.last().map(|last| (last.at, last.knew));
+            self.says = false;
+        }
+        self.take_down(seen);
+    }
+
+    #[inline(always)]
+    fn take_down(&mut self, seen: SealedRecord) {
+        let SealedRecord { at: At { time, frame, file }, typ, len, offset, knew, opened } = seen;
         self.records = self.records.saturating_add(1);
-        self.before_last = self.last.replace(seen);
+        self.slot = !self.slot;
+        let slot = usize::from(self.slot);
+        if let (Some(newest), Some(kind)) = (self.newest.get_mut(slot), self.kinds.get_mut(slot)) {
+            *newest = Some(Newest { time, offset, knew, frame, file, len });
+            *kind = Kind(typ | if opened { Kind::OPENED } else { 0 });
+        }
+    }
+
+    /// The newest record.
+    pub fn last(&self) -> Option<SealedRecord> {
+        self.at_slot(self.slot)
+    }
+
+    /// The one before it.
+    pub fn before_last(&self) -> Option<SealedRecord> {
+        self.at_slot(!self.slot)
+    }
+
+    fn at_slot(&self, slot: bool) -> Option<SealedRecord> {
+        let Newest { time, offset, knew, frame, file, len } = (*self.newest.get(usize::from(slot))?)?;
+        let Kind(kind) = *self.kinds.get(usize::from(slot))?;
+        let (typ, opened) = (kind & !Kind::OPENED, kind & Kind::OPENED != 0);
+        Some(SealedRecord { at: At::new(time, frame, file), typ, len, offset, knew, opened })
+    }
+
+    /// Takes note that the record that begins at `offset` was opened, if it is one of the newest two.
+    pub(super) fn note_opened(&mut self, offset: u64) {
+        for (newest, Kind(kind)) in self.newest.iter().zip(&mut self.kinds) {
+            if newest.is_some_and(|newest| newest.offset == offset) {
+                *kind |= Kind::OPENED;
+            }
+        }
+    }
+
+    /// The frame of the newest record of application data that is not of an alert's length, and how much of the opposite direction's stream
+    /// its sender had acknowledged with it.
+    pub fn last_app(&self) -> Option<(At, u64)> {
+        if self.says { self.last().map(|last| (last.at, last.knew)) } else { self.said }
+    }
+
+    /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
+    pub fn last_answer(&self) -> Option<At> {
+        self.answer_time.map(|time| At::new(time, self.answer_frame, self.answer_file))
     }
 
     /// Lengths that a TLS 1.3 record with an alert can have, of which one without padding has `bare`.
@@ -124,23 +204,32 @@ impl WayState {
     /// Takes note of a record of application data in a direction of which no more than `calm` is to be known, while `peer` says nothing.
     #[inline(always)]
     pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: SealedRecord) {
-        self.see(seen);
         self.measure(seen.len.saturating_sub(calm.tag.into()));
         let [alert, padded_alert] = calm.alerts;
         if calm.tls13 && (seen.len == alert || seen.len == padded_alert) {
+            self.see(seen);
             self.short_records = self.short_records.saturating_add(1);
         } else {
-            self.say(peer, &seen, calm.tickets_possible);
+            self.take_down(seen);
+            if !self.says {
+                (self.says, self.said) = (true, None);
+            }
+            self.count(peer, &seen, calm.tickets_possible);
         }
     }
 
     /// Counts a record of application data after the handshake, while `peer` says nothing. `tickets_possible`: it may be a session ticket.
-    #[inline(always)]
     pub(super) fn say(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
+        // What was held back while its keys were not known is said late.
+        self.says = self.last().is_some_and(|last| last.offset == seen.offset);
+        self.said = Some((seen.at, seen.knew)).filter(|_| !self.says);
+        self.count(peer, seen, tickets_possible);
+    }
+
+    #[inline(always)]
+    fn count(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
         self.app_records = self.app_records.saturating_add(1);
         self.app_bytes += u64::from(seen.len);
-        self.last_app = Some(seen.at);
-        self.last_app_knew = seen.knew;
         self.last_app_end = seen.end();
         if self.app_records == 1 {
             self.first_app = Some(seen.at);
@@ -150,9 +239,10 @@ impl WayState {
         }
         // Two equal records before anything else are the tickets most servers send, not an answer.
         if tickets_possible && self.app_records == 2 && self.ticket_like.1 == 2 {
-            self.last_answer = None;
+            self.answer_time = None;
         } else if seen.knew >= peer.last_app_end {
-            self.last_answer = Some(seen.at);
+            let At { time, frame, file } = seen.at;
+            (self.answer_time, self.answer_frame, self.answer_file) = (Some(time), frame, file);
         }
         if self.turns == 0 || peer.app_records > self.turn {
             self.turns = self.turns.saturating_add(1);
@@ -166,8 +256,13 @@ impl WayState {
     #[inline]
     pub fn prefetch(&self) {
         prefetch(self);
-        prefetch(&self.turn);
-        prefetch(&self.before_last);
+        prefetch(&self.newest);
+    }
+
+    /// The same for what the session's end needs beside that.
+    pub fn prefetch_end(&self) {
+        prefetch(&self.ticket_like);
+        prefetch(&self.short_records);
     }
 }
 
