@@ -67,7 +67,7 @@ impl Options {
     /// Ends a connection that was followed alone, on the grounds given and beside what others told, and judges it.
     pub fn conclude(&self, mut flow: Flow, grounds: Grounds, beside: Beside) -> Finished {
         flow.close_holes(grounds.end, Given { limits: &self.limits, secrets: None, room: 0 });
-        let session = Arc::new(flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) }));
+        let session = flow.finish(&Surroundings { grounds, is_tls_port: &|port| self.is_tls_port(port) });
         let verdict = self.judge(&session, &beside);
         Finished { session, verdict, beside, id: 0, open: false }
     }
@@ -398,7 +398,8 @@ impl Analyzer {
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.conn.serial.wrapping_sub(1);
-        if go_on_apart(flow, segment, given) {
+        // Where its place was known beforehand, this was tried.
+        if likely.is_none() && go_on_apart(flow, segment, given) {
             return Belongs { connection, late: false, up: false };
         }
         let before = held(flow, given);

@@ -64,7 +64,7 @@ impl Analyzer {
         };
         let surroundings = Surroundings { grounds, is_tls_port: &|port| self.options.is_tls_port(port) };
         let speaks_tls = flow.speaks_tls();
-        (Arc::new(flow.finish(&surroundings)), speaks_tls)
+        (flow.finish(&surroundings), speaks_tls)
     }
 
     /// Judges an ended session, now or when it is known whether its server speaks TLS. `alone`: the verdict if others tell nothing of it.

@@ -1,5 +1,7 @@
 //! From a followed connection to a finished session: the facts the rules judge by.
 
+use std::sync::Arc;
+
 use crate::app::{Outcome, State, Why};
 use crate::base::{At, GapReason, PerSide, Side, Span, Way};
 use crate::prelude::{Protocol, State as Spoken, Story};
@@ -46,7 +48,7 @@ impl Flow {
     }
 
     /// Ends the connection and tells its story, which is taken out of it. Holes must have been closed before.
-    pub fn finish(&mut self, surroundings: &Surroundings<'_>) -> Session {
+    pub fn finish(&mut self, surroundings: &Surroundings<'_>) -> Arc<Session> {
         let (client, roles_seen) = self.client(surroundings);
         let conclusion = closing::conclude(self, client, surroundings.grounds.end);
         let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
@@ -63,7 +65,8 @@ impl Flow {
         let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
         let padded = self.reading.tls.as_ref().is_some_and(|tls| padded_last(tls, Way::AtoB) || padded_last(tls, Way::BtoA));
         let exchange = self.exchange(&sides).map(Box::new);
-        let mut session = Session {
+        // Built where it stays, almost: it is large.
+        let mut session = Arc::new(Session {
             connection: self.conn.serial.wrapping_sub(1),
             tcp_stream: self.conn.stream,
             ends,
@@ -86,8 +89,11 @@ impl Flow {
             timeline: std::mem::take(&mut self.log).into_timeline(),
             caps: Vec::new(),
             client_way: client,
-        };
-        session.caps = caps(&session, self, framing_lost, padded, surroundings);
+        });
+        let caps = caps(&session, self, framing_lost, padded, surroundings);
+        if let Some(session) = Arc::get_mut(&mut session) {
+            session.caps = caps;
+        }
         session
     }
 
