@@ -37,13 +37,13 @@ pub fn act(act: &Act, session: &Session) -> String {
     match &act.what {
         ActKind::Alert(of) => format!("{}, in clear", alert(*of)),
         ActKind::SealedAlert { len, reading: SealedReading::CloseNotify } => {
-            format!("an encrypted record of {len} bytes that can only be a close_notify by its length and place")
+            sealed(*len, " that can only be a close_notify by its length and place")
         }
         ActKind::SealedAlert { len, reading: SealedReading::Fatal } => {
-            format!("an encrypted record of {len} bytes that can only be a fatal alert by its length and place")
+            sealed(*len, " that can only be a fatal alert by its length and place")
         }
         ActKind::SealedAlert { len, reading: SealedReading::Unclear } => {
-            format!("an encrypted record of {len} bytes, the length of an alert; what it says cannot be known without the keys")
+            sealed(*len, ", the length of an alert; what it says cannot be known without the keys")
         }
         ActKind::Fin if !session.tls.seen => "FIN".to_owned(),
         ActKind::Fin if announced => "FIN after its close_notify".to_owned(),
@@ -60,6 +60,11 @@ pub fn act(act: &Act, session: &Session) -> String {
         ActKind::Icmp { from, kind } => format!("ICMP type {} code {} from {from}", kind.typ, kind.code),
         ActKind::Unanswered { retransmissions } => format!("sent {} and never answered", plural(u64::from(*retransmissions), "time")),
     }
+}
+
+/// A record of which only the length is known. (Of most sessions it is said, so it is put together without a formatter.)
+fn sealed(len: u16, what: &str) -> String {
+    ["an encrypted record of ", &len.to_string(), " bytes", what].concat()
 }
 
 /// A frame that shows something.
