@@ -20,15 +20,10 @@ pub(super) const USUAL_ALERT: u16 = 19;
 
 /// Both directions of a connection as TLS.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Tracker {
-    /// Negotiated version.
-    pub version: Option<Version>,
-    /// How records are protected.
-    pub protection: Option<Protection>,
-    /// The way the ClientHello went.
-    pub client: Option<Way>,
-    /// The session was resumed.
-    pub resumed: bool,
+    /// What each direction did. Its lines of memory begin where the tracker does: see [`crate::session::Flow`].
+    pub ways: PerWay<WayState>,
     /// The ServerHello.
     pub server_hello: Option<Box<ServerHello>>,
     /// The session's keys, where a key log has them or may still get them.
@@ -40,8 +35,6 @@ pub struct Tracker {
     /// The server's certificates, where they were in clear.
     pub certificates: Option<Box<Chain>>,
     framers: PerWay<Framer>,
-    /// What each direction did.
-    pub ways: PerWay<WayState>,
     /// The frame in which it was complete, and the frame it began in.
     pub client_hello_at: Option<(At, At)>,
     /// The frame of the ServerHello.
@@ -50,6 +43,14 @@ pub struct Tracker {
     pub certificate_at: Option<At>,
     /// What few handshakes show.
     pub(super) seldom: Option<Box<Seldom>>,
+    /// Negotiated version.
+    pub version: Option<Version>,
+    /// How records are protected.
+    pub protection: Option<Protection>,
+    /// The way the ClientHello went.
+    pub client: Option<Way>,
+    /// The session was resumed.
+    pub resumed: bool,
 }
 
 #[cfg(target_pointer_width = "64")]

@@ -6,7 +6,7 @@ use crate::tls::RECORD_HEADER;
 /// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`]. Most records need the first two
 /// lines of memory, and of the opposite direction the first.
 #[derive(Clone, Debug, Default)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct WayState {
     /// Ciphertext bytes in the records of application data after the handshake.
     pub app_bytes: u64,
@@ -66,6 +66,8 @@ pub struct WayState {
     pub short_records: u32,
     /// 0-RTT records.
     pub early: u32,
+    /// Up to the end of the line.
+    _rest: u64,
 }
 
 #[cfg(target_pointer_width = "64")]
