@@ -398,7 +398,7 @@ impl Analyzer {
         let given = given(&self.options.limits, &self.secrets, self.held);
         let Some(flow) = self.flows.get_mut(place) else { return Belongs { connection: u32::MAX, late: true, up: false } };
         let connection = flow.conn.serial.wrapping_sub(1);
-        // Where its place was known beforehand, this was tried.
+        // Where its place was known beforehand, this was tried, or it is not worth trying.
         if likely.is_none() && go_on_apart(flow, segment, given) {
             return Belongs { connection, late: false, up: false };
         }

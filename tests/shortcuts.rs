@@ -12,7 +12,7 @@ use common::Random;
 use whohungup::analyze::{Analyzer, Options};
 use whohungup::base::{FlowKey, Frame, Limits};
 use whohungup::capture::CaptureFile;
-use whohungup::decode::{Decoded, Decoder, Glance, Segment, TcpFlags, glance, plain};
+use whohungup::decode::{Decoded, Decoder, Glance, Segment, TcpFlags, glance, plain, usual};
 use whohungup::session::{Flow, Given, Spans};
 
 /// Frames in all captures that took the short way, and all frames.
@@ -31,7 +31,7 @@ impl Count {
 
 #[test]
 fn a_plain_frame_is_decoded_as_any_other() {
-    let mut count = Count::default();
+    let (mut count, mut usual_ones) = (Count::default(), Count::default());
     for path in common::files() {
         let (mut capture, mut decoder) = (CaptureFile::open(&path, 0).unwrap(), Decoder::new());
         while let Some(frame) = capture.next_frame().unwrap() {
@@ -40,15 +40,21 @@ fn a_plain_frame_is_decoded_as_any_other() {
             count.all += 1;
             let Some(short) = short else { continue };
             count.short += 1;
+            usual_ones.all += 1;
             let Decoded::Tcp(long) = long else { panic!("{} frame {}: {long:?}", path.display(), frame.at.frame) };
             assert_eq!(format!("{short:?}"), format!("{long:?}"), "{}", path.display());
             // What is guessed of it beforehand costs time where it is wrong, and tells nothing; of these it is right.
             let Glance { key, way, has_data, syn } = glance(&frame).unwrap();
             let seen = (short.key, short.way, !short.payload.is_empty(), short.flags.has(TcpFlags::SYN));
             assert_eq!((key, way, has_data, syn), seen, "{} frame {}", path.display(), frame.at.frame);
+            if let Some(usual) = usual(&frame) {
+                usual_ones.short += 1;
+                assert_eq!(format!("{usual:?}"), format!("{short:?}"), "{}", path.display());
+            }
         }
     }
     count.check();
+    usual_ones.check();
 }
 
 /// Lets every connection of every capture be followed twice, the segments taken in by `push`, which does so for the first one in the short way

@@ -6,7 +6,7 @@
 
 use super::Analyzer;
 use crate::base::{Frame, Way};
-use crate::decode::{Glance, glance, plain};
+use crate::decode::{Glance, glance, usual};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes, and so many that the code for a batch as a whole is seldom fetched anew.
@@ -43,7 +43,7 @@ impl Analyzer {
             if let Some(soon) = states.next() {
                 self.prefetch_next(soon);
             }
-            if !plain(frame).is_some_and(|segment| self.ordinary(&segment, here.place())) {
+            if !usual(frame).is_some_and(|segment| self.ordinary(&segment, here.place())) {
                 // Read anew: what is handed on would have to be in memory, for each frame, for the sake of the few that are out of the ordinary.
                 self.take_in(frame, here.place());
             }

@@ -19,7 +19,7 @@ mod udp;
 use etherparse::{EtherType, IpNumber};
 
 pub use layout::{Header, Passed, sum};
-pub use plain::{Glance, glance, plain};
+pub use plain::{Glance, glance, plain, usual};
 pub use segment::{Checksum, Decoded, IcmpError, IcmpKind, Segment, Skip, TcpFlags, TcpOptions, UdpKind};
 
 use crate::base::Frame;
