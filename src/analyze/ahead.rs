@@ -6,7 +6,7 @@
 
 use super::Analyzer;
 use crate::base::{Frame, Way};
-use crate::decode::{Glance, glance, usual};
+use crate::decode::{Glance, TcpFlags, glance, usual};
 use crate::session::Flow;
 
 /// Frames worked on together: enough to do while memory comes, and so many that the code for a batch as a whole is seldom fetched anew.
@@ -53,11 +53,12 @@ impl Analyzer {
     /// Where the connection of a frame's segment stands, if that can be said at a glance.
     #[inline]
     fn look_ahead(&self, frame: &Frame<'_>) -> Ahead {
-        let Some(Glance { key, way, has_data, syn }) = glance(frame) else { return Ahead::default() };
-        if syn {
+        let Some(Glance { key, way, has_data, flags }) = glance(frame) else { return Ahead::default() };
+        if flags.has(TcpFlags::SYN) {
             self.streams.prefetch(&key);
         }
-        Ahead { place: self.flows.likely(&key).unwrap_or(NOWHERE), way, has_data }
+        let turns = flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0;
+        Ahead { place: self.flows.likely(&key).unwrap_or(NOWHERE), way, has_data, turns }
     }
 
     /// Has what a segment needs of its connection brought into the caches.
@@ -65,6 +66,9 @@ impl Analyzer {
     fn prefetch_flow(&self, ahead: &Ahead) {
         if let Some(flow) = self.flows.get(ahead.place) {
             flow.prefetch(ahead.way, ahead.has_data);
+            if ahead.turns {
+                flow.conn.prefetch_rest();
+            }
         }
     }
 
@@ -84,6 +88,8 @@ struct Ahead {
     place: u32,
     way: Way,
     has_data: bool,
+    /// It is a SYN, FIN or RST.
+    turns: bool,
 }
 
 /// The place of no connection.
@@ -91,7 +97,7 @@ const NOWHERE: u32 = u32::MAX;
 
 impl Default for Ahead {
     fn default() -> Ahead {
-        Ahead { place: NOWHERE, way: Way::AtoB, has_data: false }
+        Ahead { place: NOWHERE, way: Way::AtoB, has_data: false, turns: false }
     }
 }
 
@@ -109,7 +115,7 @@ impl Ahead {
 pub(super) fn prefetch_ends(next: &[Box<Flow>]) {
     if let Some(flow) = next.get(2) {
         flow.prefetch(Way::AtoB, true);
-        flow.conn.prefetch_end();
+        flow.conn.prefetch_rest();
     }
     if let Some(flow) = next.get(1) {
         flow.prefetch_end();

@@ -78,8 +78,8 @@ pub struct Glance {
     pub way: Way,
     /// It has payload.
     pub has_data: bool,
-    /// It is a SYN.
-    pub syn: bool,
+    /// Its flags, but for those of the upper four bits.
+    pub flags: TcpFlags,
 }
 
 /// What can be said at a glance of `frame`.
@@ -96,5 +96,5 @@ pub fn glance(frame: &Frame<'_>) -> Option<Glance> {
     let destination = (u32::from_be_bytes([e, f, g, h]), u16::from_be_bytes([d0, d1]));
     let (key, way) = FlowKey::v4(source, destination);
     let headers = 20 + u16::from(off >> 4) * 4;
-    Some(Glance { key, way, has_data: u16::from_be_bytes([l0, l1]) > headers, syn: TcpFlags(flags.into()).has(TcpFlags::SYN) })
+    Some(Glance { key, way, has_data: u16::from_be_bytes([l0, l1]) > headers, flags: TcpFlags(flags.into()) })
 }

@@ -102,7 +102,7 @@ impl Flow {
         if let Some(tls) = self.reading.tls.as_ref().filter(|_| with_data) {
             tls.prefetch(way);
             if !self.reading.is_calm(way) {
-                tls.prefetch_framer(way);
+                tls.prefetch_handshake(way);
             }
         }
     }

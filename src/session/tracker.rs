@@ -24,25 +24,7 @@ pub(super) const USUAL_ALERT: u16 = 19;
 pub struct Tracker {
     /// What each direction did. Its lines of memory begin where the tracker does: see [`crate::session::Flow`].
     pub ways: PerWay<WayState>,
-    /// The ServerHello.
-    pub server_hello: Option<Box<ServerHello>>,
-    /// The session's keys, where a key log has them or may still get them.
-    pub(super) keys: Option<Box<Keys>>,
-    /// The ClientHello (the second one after a HelloRetryRequest).
-    pub client_hello: Option<Box<ClientHello>>,
-    /// The end of the ClientHello in the client's stream.
-    pub client_hello_end: u64,
-    /// The server's certificates, where they were in clear.
-    pub certificates: Option<Box<Chain>>,
     framers: PerWay<Framer>,
-    /// The frame in which it was complete, and the frame it began in.
-    pub client_hello_at: Option<(At, At)>,
-    /// The frame of the ServerHello.
-    pub server_hello_at: Option<At>,
-    /// Where the server's certificates were, or must have been.
-    pub certificate_at: Option<At>,
-    /// What few handshakes show.
-    pub(super) seldom: Option<Box<Seldom>>,
     /// Negotiated version.
     pub version: Option<Version>,
     /// How records are protected.
@@ -51,6 +33,24 @@ pub struct Tracker {
     pub client: Option<Way>,
     /// The session was resumed.
     pub resumed: bool,
+    /// The session's keys, where a key log has them or may still get them.
+    pub(super) keys: Option<Box<Keys>>,
+    /// What few handshakes show.
+    pub(super) seldom: Option<Box<Seldom>>,
+    /// The ServerHello.
+    pub server_hello: Option<Box<ServerHello>>,
+    /// The frame of the ServerHello.
+    pub server_hello_at: Option<At>,
+    /// The ClientHello (the second one after a HelloRetryRequest).
+    pub client_hello: Option<Box<ClientHello>>,
+    /// The frame in which it was complete, and the frame it began in.
+    pub client_hello_at: Option<(At, At)>,
+    /// The end of the ClientHello in the client's stream.
+    pub client_hello_end: u64,
+    /// The server's certificates, where they were in clear.
+    pub certificates: Option<Box<Chain>>,
+    /// Where the server's certificates were, or must have been.
+    pub certificate_at: Option<At>,
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -88,8 +88,11 @@ impl Tracker {
 
     /// The same for a record that is not one of those whose lengths alone count.
     #[inline]
-    pub fn prefetch_framer(&self, way: Way) {
+    pub fn prefetch_handshake(&self, way: Way) {
         self.framers[way].prefetch();
+        self.ways[way].prefetch_end();
+        self.ways[way.opposite()].prefetch_end();
+        prefetch(&self.server_hello);
     }
 
     /// Has the memory that the session's end will need brought into the caches, but for what [`prefetch_hellos`](Tracker::prefetch_hellos)
@@ -97,12 +100,9 @@ impl Tracker {
     pub fn prefetch_end(&self) {
         for way in [Way::AtoB, Way::BtoA] {
             self.prefetch(way);
-            self.framers[way].prefetch();
-            self.ways[way].prefetch_end();
+            self.prefetch_handshake(way);
         }
-        prefetch(&self.server_hello);
         prefetch(&self.client_hello_at);
-        prefetch(&self.seldom);
     }
 
     /// The same for both hellos. Where they are must be in the caches.

@@ -122,12 +122,14 @@ impl Connection {
         self.halves[way].prefetch_slot();
     }
 
-    /// The same for what the connection's end needs.
-    pub fn prefetch_end(&self) {
+    /// The same for all that its beginning and its end need.
+    pub fn prefetch_rest(&self) {
         for way in [Way::AtoB, Way::BtoA] {
             self.prefetch(way, true);
             self.halves[way].prefetch_end();
         }
+        prefetch(&self.bases);
+        prefetch(&self.syn);
     }
 
     /// A FIN or RST has been seen.
@@ -305,7 +307,7 @@ impl Connection {
             let (first, _, count) = rare.unheard.unwrap_or((segment.at, segment.at, 0));
             rare.unheard = Some((first, segment.at, count.saturating_add(1)));
         } else if segment.payload_len == 0 {
-            claim(half, segment, self.first);
+            claim(half, segment, &self.first);
         } else {
             heard.repeated = take_in(half, peer, segment, limits, room, &mut |piece| sink(way, piece));
         }
@@ -392,10 +394,10 @@ impl Connection {
 
 /// Takes note of a bare ACK whose own sequence number lies beyond anything seen of its sender (RFC 9293 section 3.10.7: it is the next one
 /// that its sender will use): what lies between was sent. `first` is the connection's first packet.
-fn claim(half: &mut Half, segment: &Segment<'_>, first: At) {
+fn claim(half: &mut Half, segment: &Segment<'_>, first: &At) {
     let ahead = distance(segment.seq, half.max);
     if !half.finished && !segment.flags.has(TcpFlags::SYN) && (1..FARTHEST_CLAIM).contains(&ahead) {
-        let silent = segment.at.time.since(half.last().unwrap_or(first).time) >= CLAIM_SETTLES;
+        let silent = segment.at.time.since(half.last().unwrap_or(*first).time) >= CLAIM_SETTLES;
         half.rare().claimed = Some((segment.at, segment.seq, silent));
     }
 }
