@@ -43,9 +43,9 @@ impl Analyzer {
             if let Some(soon) = states.next() {
                 self.prefetch_next(soon);
             }
-            if !usual(frame).is_some_and(|segment| self.ordinary(&segment, here.place())) {
+            if !usual(frame).is_some_and(|segment| self.ordinary(&segment, here.place)) {
                 // Read anew: what is handed on would have to be in memory, for each frame, for the sake of the few that are out of the ordinary.
-                self.take_in(frame, here.place());
+                self.take_in(frame, here.place);
             }
         }
     }
@@ -58,55 +58,37 @@ impl Analyzer {
             self.streams.prefetch(&key);
         }
         let turns = flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0;
-        Ahead { place: self.flows.likely(&key).unwrap_or(NOWHERE), way, has_data, turns }
+        Ahead { place: self.flows.likely(&key), way, has_data, turns }
     }
 
     /// Has what a segment needs of its connection brought into the caches.
     #[inline]
     fn prefetch_flow(&self, ahead: &Ahead) {
-        if let Some(flow) = self.flows.get(ahead.place) {
-            flow.prefetch(ahead.way, ahead.has_data);
-            if ahead.turns {
-                flow.conn.prefetch_rest();
-            }
+        match ahead.place.and_then(|place| self.flows.get(place)) {
+            Some(flow) if ahead.turns => flow.prefetch_rest(),
+            Some(flow) => flow.prefetch(ahead.way, ahead.has_data),
+            None => {}
         }
     }
 
     /// The same for what can be asked for once that is there: the connection's TLS, above all.
     #[inline]
     fn prefetch_next(&self, ahead: &Ahead) {
-        if let Some(flow) = self.flows.get(ahead.place) {
+        if let Some(flow) = ahead.place.and_then(|place| self.flows.get(place)) {
             flow.prefetch_next(ahead.way, ahead.has_data);
         }
     }
 }
 
 /// What is guessed of a frame before its turn.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Ahead {
-    /// Where its connection stands.
-    place: u32,
+    /// Where its connection stands, if it stands anywhere.
+    place: Option<u32>,
     way: Way,
     has_data: bool,
     /// It is a SYN, FIN or RST.
     turns: bool,
-}
-
-/// The place of no connection.
-const NOWHERE: u32 = u32::MAX;
-
-impl Default for Ahead {
-    fn default() -> Ahead {
-        Ahead { place: NOWHERE, way: Way::AtoB, has_data: false, turns: false }
-    }
-}
-
-impl Ahead {
-    /// Where its connection stands, if it stands anywhere.
-    #[inline]
-    fn place(&self) -> Option<u32> {
-        Some(self.place).filter(|place| *place != NOWHERE)
-    }
 }
 
 /// Has what is known of connections that are brought to their end one after the other, `next` from now on, brought into the caches. One link
@@ -114,8 +96,7 @@ impl Ahead {
 #[inline]
 pub(super) fn prefetch_ends(next: &[Box<Flow>]) {
     if let Some(flow) = next.get(2) {
-        flow.prefetch(Way::AtoB, true);
-        flow.conn.prefetch_rest();
+        flow.prefetch_rest();
     }
     if let Some(flow) = next.get(1) {
         flow.prefetch_end();

@@ -19,7 +19,7 @@ pub fn plain<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
 // In line: what is made of a field where it is used never goes through memory.
 #[inline(always)]
 pub fn usual<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
-    read(frame, |flags| flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0, tcp::usual_options)
+    read(frame, TcpFlags::goes_on, tcp::usual_options)
 }
 
 #[inline(always)]

@@ -24,6 +24,12 @@ impl TcpFlags {
     pub fn has(self, other: TcpFlags) -> bool {
         self.0 & other.0 == other.0
     }
+
+    /// Whether ACK is set, and no other flag but perhaps PSH: such a segment neither opens nor closes anything.
+    #[inline]
+    pub fn goes_on(self) -> bool {
+        self.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
+    }
 }
 
 /// What the TCP checksum says about a segment.

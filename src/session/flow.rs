@@ -95,6 +95,12 @@ impl Flow {
         self.conn.prefetch(way, with_data);
     }
 
+    /// The same for a segment that opens or closes something, of either way.
+    pub fn prefetch_rest(&self) {
+        prefetch(self);
+        self.conn.prefetch_rest();
+    }
+
     /// The same for what can be asked for once that is there.
     #[inline]
     pub fn prefetch_next(&self, way: Way, with_data: bool) {

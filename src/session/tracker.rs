@@ -100,8 +100,10 @@ impl Tracker {
     pub fn prefetch_end(&self) {
         for way in [Way::AtoB, Way::BtoA] {
             self.prefetch(way);
-            self.prefetch_handshake(way);
+            self.framers[way].prefetch();
+            self.ways[way].prefetch_end();
         }
+        prefetch(&self.server_hello);
         prefetch(&self.client_hello_at);
     }
 

@@ -193,7 +193,7 @@ impl Connection {
     pub fn is_ordinary(&self, segment: &Segment<'_>) -> bool {
         let (half, peer) = (&self.halves[segment.way], &self.halves[segment.way.opposite()]);
         let (len, acked) = (segment.payload_len, half.acked);
-        segment.flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
+        segment.flags.goes_on()
             && self.up
             && segment.at.time >= self.last.time
             && half.is_steady()
