@@ -214,8 +214,8 @@ impl Analyzer {
     #[inline(never)]
     fn take_in(&mut self, frame: &Frame<'_>, likely: Option<u32>) -> Option<Belongs> {
         self.reach(frame.at);
-        let belongs = match plain(frame) {
-            Some(segment) => Some(self.segment(&segment, likely)),
+        let belongs = match &plain(frame) {
+            Some(segment) => Some(self.segment(segment, likely)),
             None => self.decode(frame),
         };
         self.tick(frame.at.time);

@@ -141,8 +141,7 @@ impl Flow {
         let offset = self.conn.accept_ordinary(segment);
         if !segment.payload.is_empty() {
             let from_start = self.conn.half(way).syn_seen();
-            let piece = Piece::Data { at: segment.at, offset, bytes: segment.payload };
-            self.reading.take(way, &piece, from_start, knew, given, &mut self.log);
+            self.reading.take_data(way, (segment.at, offset, segment.payload), from_start, knew, given, &mut self.log);
         }
     }
 

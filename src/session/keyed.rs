@@ -507,7 +507,7 @@ impl Tracker {
                 self.ways[way].early = self.ways[way].early.saturating_add(1);
                 log.run(seen.at, way, What::EarlyData(1, u64::from(seen.len)));
             } else {
-                self.data(way, *seen, true, log);
+                self.data(way, seen, true, log);
             }
         } else if before_finished {
             state.flight = state.flight.saturating_add(1);

@@ -77,25 +77,33 @@ impl Reading {
     }
 
     /// Takes in a piece. `from_start` says that the stream's first byte is offset 0; `knew` is what its sender had acknowledged.
-    #[inline(always)]
     pub fn take(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
-        if let Some(spans) = &mut log.spans {
-            spans.piece(way, piece);
+        match *piece {
+            Piece::Data { at, offset, bytes } => self.take_data(way, (at, offset, bytes), from_start, knew, given, log),
+            Piece::Gap { .. } => self.take_otherwise(way, piece, from_start, knew, given, log),
         }
+    }
+
+    /// Takes in [`Piece::Data`].
+    #[inline(always)]
+    pub fn take_data(&mut self, way: Way, data: (At, u64, &[u8]), from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
+        let (at, offset, bytes) = data;
         // Most pieces are nothing but records of which there is nothing to note.
-        if let (Mode::Tls, Piece::Data { at, offset, bytes }, Some(tls)) = (self.modes[way], *piece, &mut self.tls) {
-            let rest = tls.skim(way, at, offset, bytes, knew, log);
-            if !rest.is_empty() {
-                let offset = offset + (bytes.len() - rest.len()) as u64;
-                self.take_otherwise(way, &Piece::Data { at, offset, bytes: rest }, from_start, knew, given, log);
-            }
-        } else {
-            self.take_otherwise(way, piece, from_start, knew, given, log);
+        let rest = match &mut self.tls {
+            Some(tls) if self.modes[way] == Mode::Tls => tls.skim(way, at, offset, bytes, knew, log),
+            _ => bytes,
+        };
+        if !rest.is_empty() {
+            let offset = offset + (bytes.len() - rest.len()) as u64;
+            self.take_otherwise(way, &Piece::Data { at, offset, bytes: rest }, from_start, knew, given, log);
         }
     }
 
     #[inline(never)]
     fn take_otherwise(&mut self, way: Way, piece: &Piece<'_>, from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
+        if let Some(spans) = &mut log.spans {
+            spans.piece(way, piece);
+        }
         match (self.modes[way], piece) {
             (Mode::Tls, piece) => self.read_tls(way, piece, knew, given, log),
             (Mode::Start, Piece::Data { at, bytes, .. }) => self.begin(way, *at, bytes, piece, from_start, knew, given, log),

@@ -151,31 +151,34 @@ impl Tracker {
             spans.cut(way, &partial, self.framers[way].is_sealed());
         }
         let mut input = Input::new(piece);
-        while let Some(unit) = self.framers[way].next(&mut input) {
-            let seal = match unit {
-                Unit::Record { head, body } => self.record(way, &head, &body, knew, given, log),
-                Unit::Handshake(message) => {
-                    self.handshake(way, &message, log);
-                    self.look_for_keys(&message, given);
+        loop {
+            // Looked at where it was put: it is large.
+            let unit = self.framers[way].next(&mut input);
+            let seal = match &unit {
+                None => break,
+                Some(Unit::Record { head, body }) => self.record(way, head, body, knew, given, log),
+                Some(Unit::Handshake(message)) => {
+                    self.handshake(way, message, log);
+                    self.look_for_keys(message, given);
                     false
                 }
-                Unit::HandshakeUnread { extent, typ, .. } => {
-                    self.unread(way, extent, typ, log);
+                Some(Unit::HandshakeUnread { extent, typ, .. }) => {
+                    self.unread(way, *extent, *typ, log);
                     false
                 }
-                Unit::Alert { extent, alert } => {
+                Some(Unit::Alert { extent, alert }) => {
                     log.add(extent.end, way, What::Alert(alert.level.0, alert.description.0));
-                    self.keep_alert(ReadAlert { way, alert, at: extent.end, offset: extent.offset, knew });
+                    self.keep_alert(ReadAlert { way, alert: *alert, at: extent.end, offset: extent.offset, knew });
                     false
                 }
-                Unit::Sslv2ClientHello { extent, bytes } => {
+                Some(Unit::Sslv2ClientHello { extent, bytes }) => {
                     if let Some(spans) = &mut log.spans {
                         spans.clear(way, extent.offset, extent.end_offset);
                     }
-                    self.client_hello(way, extent, ClientHello::parse_sslv2(&bytes), log);
+                    self.client_hello(way, extent, ClientHello::parse_sslv2(bytes), log);
                     false
                 }
-                Unit::Broken { at, offset, header, have, bytes, guessed, .. } => {
+                &Some(Unit::Broken { at, offset, header, have, bytes, guessed, .. }) => {
                     if !guessed {
                         if let Some(spans) = &mut log.spans {
                             spans.clear(way, offset, offset + u64::from(have));
@@ -190,7 +193,7 @@ impl Tracker {
                     }
                     false
                 }
-                Unit::Gap { at, len, why, lost, .. } => {
+                &Some(Unit::Gap { at, len, why, lost, .. }) => {
                     log.add(at, way, What::Gap(len, why));
                     self.ways[way].lost |= lost;
                     self.ways[way].was_lost |= lost;
@@ -199,7 +202,7 @@ impl Tracker {
                     }
                     false
                 }
-                Unit::Resync { .. } => {
+                Some(Unit::Resync { .. }) => {
                     self.ways[way].lost = false;
                     false
                 }
@@ -250,7 +253,7 @@ impl Tracker {
         let Some(calm) = own.calm.filter(|_| !log.is_written()) else { return bytes };
         while let Some((len, rest)) = whole_record(bytes) {
             let seen = SealedRecord { at, typ: ContentType::APPLICATION_DATA.0, len, offset, knew, opened: false };
-            own.skim(calm, peer, seen);
+            own.skim(calm, peer, &seen);
             (offset, bytes) = (seen.end(), rest);
         }
         bytes
@@ -320,7 +323,7 @@ impl Tracker {
         let seen = SealedRecord { at: head.extent.end, typ: head.typ.0, len: head.len, offset: head.extent.offset, knew, opened: false };
         let tag = self.tag();
         let state = &mut self.ways[way];
-        state.see(seen);
+        state.see(&seen);
         if head.typ == ContentType::APPLICATION_DATA {
             state.measure(head.len.saturating_sub(tag));
         }
@@ -340,7 +343,7 @@ impl Tracker {
                     return true;
                 }
             }
-            ContentType::APPLICATION_DATA => self.application_data(way, seen, log),
+            ContentType::APPLICATION_DATA => self.application_data(way, &seen, log),
             ContentType::HANDSHAKE if !matches!(body, Body::Read) => {
                 log.run(seen.at, way, What::SealedHandshake(1, u64::from(seen.len)));
                 if self.ways[way].change_cipher_spec.is_some() {
@@ -362,7 +365,7 @@ impl Tracker {
     }
 
     #[inline]
-    fn application_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+    fn application_data(&mut self, way: Way, seen: &SealedRecord, log: &mut Log) {
         if self.ways[way].finished.is_some() && self.server_hello.is_some() {
             self.data(way, seen, false, log);
         } else {
@@ -371,7 +374,7 @@ impl Tracker {
     }
 
     /// A record of application data while the handshake goes on, or went unseen.
-    fn early_data(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+    fn early_data(&mut self, way: Way, seen: &SealedRecord, log: &mut Log) {
         let client = self.is_client(way);
         let at = seen.at;
         if self.client_hello.is_some() && self.server_hello.is_none() && self.client.is_some() {
@@ -418,7 +421,7 @@ impl Tracker {
 
     /// Application data after the handshake; `known` to be that, or taken for it.
     #[inline]
-    pub(super) fn data(&mut self, way: Way, seen: SealedRecord, known: bool, log: &mut Log) {
+    pub(super) fn data(&mut self, way: Way, seen: &SealedRecord, known: bool, log: &mut Log) {
         let tls13 = self.is_tls13();
         let fits = if tls13 { self.is_alert_sized(way, seen.len) } else { seen.len == USUAL_ALERT && self.joined() };
         let tickets_possible = !known && tls13 && !self.is_client(way);
@@ -427,13 +430,13 @@ impl Tracker {
             own.short_records = own.short_records.saturating_add(1);
             log.add(seen.at, way, What::SealedAlert(seen.len));
         } else {
-            own.say(peer, &seen, tickets_possible);
+            own.say(peer, seen, tickets_possible);
             log.run(seen.at, way, What::Data(1, u64::from(seen.len)));
         }
     }
 
     /// A sealed record of the client between the ServerHello and its own Finished (TLS 1.3).
-    fn client_flight(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+    fn client_flight(&mut self, way: Way, seen: &SealedRecord, log: &mut Log) {
         let Sizes { finished, empty, alert, both } = self.sizes();
         let state = &mut self.ways[way];
         state.flight = state.flight.saturating_add(1);
@@ -453,7 +456,7 @@ impl Tracker {
             self.finish_handshake(way, seen.at);
         } else if let Some(pad) = fits(alert) {
             state.padding.get_or_insert(pad);
-            state.fatal_by_place = Some(Box::new(seen));
+            state.fatal_by_place = Some(Box::new(*seen));
             log.add(seen.at, way, What::SealedAlert(seen.len));
             return;
         } else if !early && seen.len > finished + 64 && self.seldom().client_certificate.is_none() {
@@ -463,13 +466,13 @@ impl Tracker {
     }
 
     /// A sealed record of the server before the client's Finished (TLS 1.3).
-    fn server_flight(&mut self, way: Way, seen: SealedRecord, log: &mut Log) {
+    fn server_flight(&mut self, way: Way, seen: &SealedRecord, log: &mut Log) {
         let Sizes { finished, alert, .. } = self.sizes();
         let state = &mut self.ways[way];
         state.flight = state.flight.saturating_add(1);
         // The shortest flight message is EncryptedExtensions with none: anything as short as an alert is one.
         if seen.len == alert || (seen.len == alert + JSSE_PADDING && state.flight == 1) {
-            state.fatal_by_place = Some(Box::new(seen));
+            state.fatal_by_place = Some(Box::new(*seen));
             log.add(seen.at, way, What::SealedAlert(seen.len));
             return;
         }
@@ -513,7 +516,7 @@ impl Tracker {
         match message.typ {
             HandshakeType::CLIENT_HELLO => {
                 let hello = ClientHello::parse(&message.bytes);
-                self.client_hello(way, message.extent, hello, log);
+                self.client_hello(way, &message.extent, hello, log);
                 return;
             }
             HandshakeType::SERVER_HELLO => {
@@ -546,7 +549,7 @@ impl Tracker {
         log.add(extent.end, way, What::Handshake(typ.0));
     }
 
-    fn client_hello(&mut self, way: Way, extent: Extent, hello: ClientHello, log: &mut Log) {
+    fn client_hello(&mut self, way: Way, extent: &Extent, hello: ClientHello, log: &mut Log) {
         log.add(extent.end, way, What::Handshake(HandshakeType::CLIENT_HELLO.0));
         if self.server_hello.is_some() {
             self.renegotiate(true);

@@ -123,7 +123,7 @@ const BLOCK: u16 = 32;
 impl WayState {
     /// Takes note of a complete record.
     #[inline]
-    pub(super) fn see(&mut self, seen: SealedRecord) {
+    pub(super) fn see(&mut self, seen: &SealedRecord) {
         if self.says {
             self.said = self.last().map(|last| (last.at, last.knew));
             self.says = false;
@@ -132,8 +132,8 @@ impl WayState {
     }
 
     #[inline(always)]
-    fn take_down(&mut self, seen: SealedRecord) {
-        let SealedRecord { at: At { time, frame, file }, typ, len, offset, knew, opened } = seen;
+    fn take_down(&mut self, seen: &SealedRecord) {
+        let &SealedRecord { at: At { time, frame, file }, typ, len, offset, knew, opened } = seen;
         self.records = self.records.saturating_add(1);
         self.slot = !self.slot;
         let slot = usize::from(self.slot);
@@ -205,7 +205,7 @@ impl WayState {
 
     /// Takes note of a record of application data in a direction of which no more than `calm` is to be known, while `peer` says nothing.
     #[inline(always)]
-    pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: SealedRecord) {
+    pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: &SealedRecord) {
         self.measure(seen.len.saturating_sub(calm.tag.into()));
         let [alert, padded_alert] = calm.alerts;
         if calm.tls13 && (seen.len == alert || seen.len == padded_alert) {
@@ -216,7 +216,7 @@ impl WayState {
             if !self.says {
                 (self.says, self.said) = (true, None);
             }
-            self.count(peer, &seen, calm.tickets_possible);
+            self.count(peer, seen, calm.tickets_possible);
         }
     }
 

@@ -240,33 +240,63 @@ impl Framer {
     }
 
     /// The next unit, or `None` once `input` is used up.
+    // A unit is put together where it is handed out, and nowhere moved: a processor that is to read in one piece what it has just written in
+    // several waits until that has reached the cache.
+    #[inline(never)]
     pub fn next<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
-        if let Some((len, why)) = input.gap {
-            if let Some(unit) = self.give_up_message(input, len) {
-                return Some(unit);
-            }
-            input.gap = None;
-            return Some(self.gap(input, len, why));
+        if input.gap.is_some() {
+            return self.next_at_gap(input);
         }
         loop {
             // Each of these takes bytes, or changes the mode, or has all it can get.
-            let unit = match self.mode {
-                Mode::Header => self.read_header(input),
+            let mode = self.mode;
+            let body = match mode {
+                Mode::Header if input.rest.is_empty() => return None,
+                Mode::Header if self.read_header(input) => None,
                 Mode::Count => self.count(input),
-                Mode::Messages => self.messages(input),
-                Mode::Alerts => self.alerts(input),
-                Mode::Keep => self.keep(input),
-                Mode::Sslv2 => self.sslv2(input),
-                Mode::Hunt => self.hunt(input),
-                Mode::Try => self.follow(input),
-                Mode::Dead => {
-                    input.take(usize::MAX);
-                    None
+                Mode::Messages if self.left > 0 || self.is_message_due() => {
+                    let offset = input.offset;
+                    if let Some((typ, bytes)) = self.whole_message(input) {
+                        let extent = Extent { start: input.at, end: input.at, offset, end_offset: input.offset };
+                        return Some(Unit::Handshake(Message { extent, typ, bytes: Cow::Borrowed(bytes) }));
+                    }
+                    match self.part_of_message(input) {
+                        None => None,
+                        unit => return unit,
+                    }
                 }
+                Mode::Messages => Some(if self.astray { Body::Unread } else { Body::Read }),
+                Mode::Alerts if self.left > 0 => match self.alert(input) {
+                    None => None,
+                    Some(alert) => return Some(Unit::Alert { extent: self.extent(input), alert }),
+                },
+                Mode::Alerts => Some(Body::Read),
+                Mode::Keep => self.keep(input),
+                _ => match self.next_odd(input) {
+                    None => None,
+                    unit => return unit,
+                },
             };
+            if let Some(body) = body {
+                return Some(Unit::Record { head: self.complete(input), body });
+            }
             let record_ends = self.left == 0 && !matches!(self.mode, Mode::Header | Mode::Hunt | Mode::Dead);
-            if unit.is_some() || (input.rest.is_empty() && !record_ends) {
-                return unit;
+            if input.rest.is_empty() && !record_ends {
+                return None;
+            }
+        }
+    }
+
+    /// What is seldom read.
+    fn next_odd<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        match self.mode {
+            Mode::Header => self.read_odd_header(input),
+            Mode::Sslv2 => self.sslv2(input),
+            Mode::Hunt => self.hunt(input),
+            Mode::Try => self.follow(input),
+            _ => {
+                input.take(usize::MAX);
+                None
             }
         }
     }
@@ -283,28 +313,25 @@ impl Framer {
         self.len = u16::from_be_bytes([high, low]);
     }
 
-    fn read_header<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
-        if self.have == 0 {
-            if input.rest.is_empty() {
-                return None;
-            }
-            self.start = input.at;
-            self.offset = input.offset;
-            if let Some(&header) = input.rest.first_chunk::<5>()
-                && flaw(&header).is_none()
-            {
-                input.take(5);
-                self.set_header(header);
-                self.have = 5;
-                self.begin();
-                return None;
-            }
+    /// Takes the header of a record, if it is there whole.
+    fn read_header(&mut self, input: &mut Input<'_>) -> bool {
+        let Some(&header) = input.rest.first_chunk::<5>() else { return false };
+        if self.have > 0 || flaw(&header).is_some() {
+            return false;
         }
-        self.read_odd_header(input)
+        (self.start, self.offset) = (input.at, input.offset);
+        input.take(5);
+        self.set_header(header);
+        self.have = 5;
+        self.begin();
+        true
     }
 
     /// A header split over pieces, or none at all: byte by byte, to say so at the first byte that proves it.
     fn read_odd_header<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        if self.have == 0 {
+            (self.start, self.offset) = (input.at, input.offset);
+        }
         let piece = *input;
         let mut header = self.header();
         while let Some(slot) = header.get_mut(usize::from(self.have)) {
@@ -358,10 +385,6 @@ impl Framer {
     }
 
     /// The record is complete.
-    fn finish<'a>(&mut self, input: &Input<'a>, body: Body<'a>) -> Option<Unit<'a>> {
-        Some(Unit::Record { head: self.complete(input), body })
-    }
-
     fn complete(&mut self, input: &Input<'_>) -> RecordHead {
         self.mode = Mode::Header;
         self.have = 0;
@@ -370,20 +393,16 @@ impl Framer {
         RecordHead { extent: self.extent(input), typ: self.typ, version: self.version, len: self.len, with_hole: self.with_hole }
     }
 
-    fn count<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+    fn count<'a>(&mut self, input: &mut Input<'a>) -> Option<Body<'a>> {
         self.take_body(input);
-        if self.left > 0 {
-            return None;
-        }
-        let body = match self.typ {
+        (self.left == 0).then(|| match self.typ {
             _ if self.hides() => Body::Sealed(None),
             ContentType::CHANGE_CIPHER_SPEC if self.len == 1 => Body::Read,
             _ => Body::Unread,
-        };
-        self.finish(input, body)
+        })
     }
 
-    fn keep<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+    fn keep<'a>(&mut self, input: &mut Input<'a>) -> Option<Body<'a>> {
         let part = self.take_body(input);
         let bytes = match &mut self.held {
             None if self.left == 0 => Cow::Borrowed(part),
@@ -399,31 +418,46 @@ impl Framer {
                 Cow::Owned(self.take_held_body())
             }
         };
-        self.finish(input, Body::Sealed(Some(bytes)))
+        Some(Body::Sealed(Some(bytes)))
     }
 
-    fn alerts<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
-        if self.left == 0 {
-            return self.finish(input, Body::Read);
-        }
+    fn alert(&mut self, input: &mut Input<'_>) -> Option<Alert> {
         let [byte] = *input.take(1) else { return None };
         self.left -= 1;
         let Some(level) = self.half_alert.take() else {
             self.half_alert = Some(byte);
             return None;
         };
-        let alert = Alert { level: AlertLevel(level), description: AlertDescription(byte) };
-        Some(Unit::Alert { extent: self.extent(input), alert })
+        Some(Alert { level: AlertLevel(level), description: AlertDescription(byte) })
     }
 
-    fn messages<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
-        if self.held.as_ref().and_then(|h| h.message.as_ref()).is_some_and(Assembly::is_complete) {
-            // A hole took the rest of it.
-            return self.emit_message(input);
+    /// A hole took the rest of the message in progress.
+    fn is_message_due(&self) -> bool {
+        self.held.as_ref().and_then(|held| held.message.as_ref()).is_some_and(Assembly::is_complete)
+    }
+
+    /// Takes a message that lies wholly in this piece and this record.
+    fn whole_message<'a>(&mut self, input: &mut Input<'a>) -> Option<(HandshakeType, &'a [u8])> {
+        if self.astray || self.held.as_ref().is_some_and(|held| held.message.is_some()) {
+            return None;
         }
-        if self.left == 0 {
-            let body = if self.astray { Body::Unread } else { Body::Read };
-            return self.finish(input, body);
+        let window = input.rest.get(..self.left.into()).unwrap_or(input.rest);
+        let (&[typ, a, b, c], rest) = window.split_first_chunk::<4>()?;
+        let bytes = rest.get(..u24(a, b, c) as usize).filter(|bytes| bytes.len() <= self.limit as usize)?;
+        if self.doubt && !plausible(HandshakeType(typ), bytes.len()) {
+            self.astray = true;
+            return None;
+        }
+        let taken = input.take(4 + bytes.len()).len();
+        self.left -= taken as u16; // the message lies inside the record
+        Some((HandshakeType(typ), bytes))
+    }
+
+    /// Takes what there is of a message that does not.
+    #[inline(never)]
+    fn part_of_message<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        if self.is_message_due() {
+            return self.emit_message(input);
         }
         if input.rest.is_empty() {
             return None;
@@ -433,21 +467,7 @@ impl Framer {
             return None;
         }
         let window = input.rest.get(..self.left.into()).unwrap_or(input.rest);
-        let held = match &mut self.held {
-            Some(held) if held.message.is_some() => held,
-            _ => {
-                if let Some((&[typ, a, b, c], rest)) = window.split_first_chunk::<4>()
-                    && let Some(bytes) = rest.get(..u24(a, b, c) as usize)
-                    && bytes.len() <= self.limit as usize
-                {
-                    return self.whole_message(input, HandshakeType(typ), bytes);
-                }
-                let held = self.held.get_or_insert_default();
-                held.message = Some(Assembly::new(input.at, input.offset));
-                held
-            }
-        };
-        let Some(message) = &mut held.message else { return None };
+        let message = self.held.get_or_insert_default().message.get_or_insert_with(|| Assembly::new(input.at, input.offset));
         let (used, fed) = message.feed(window, self.limit, self.doubt);
         input.take(used);
         self.left -= used as u16; // never more than the window
@@ -460,19 +480,6 @@ impl Framer {
                 None
             }
         }
-    }
-
-    /// A message that lies wholly in this piece and this record.
-    fn whole_message<'a>(&mut self, input: &mut Input<'a>, typ: HandshakeType, bytes: &'a [u8]) -> Option<Unit<'a>> {
-        if self.doubt && !plausible(typ, bytes.len()) {
-            self.astray = true;
-            return None;
-        }
-        let (start, offset) = (input.at, input.offset);
-        let taken = input.take(4 + bytes.len()).len();
-        self.left -= taken as u16; // the message lies inside the record
-        let extent = Extent { start, end: start, offset, end_offset: input.offset };
-        Some(Unit::Handshake(Message { extent, typ, bytes: Cow::Borrowed(bytes) }))
     }
 
     /// The message in progress is complete.

@@ -154,7 +154,10 @@ pub enum Flaw {
 }
 
 /// What a [`Framer`](super::Framer) hands up, in stream order.
+// The number of the variant fills a whole word: behind a byte, what follows would be moved as bytes from an odd place, and what was just
+// written in words cannot be read like that before it has reached the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum Unit<'a> {
     /// A handshake message in clear. It comes before the record in which it ends.
     Handshake(Message<'a>),

@@ -5,8 +5,18 @@ use crate::base::GapReason;
 use crate::tls::record::{ContentType, MAX_BODY, Unit, Unread, flaw};
 
 impl Framer {
+    /// The hole that `input` begins with. A message that it ends comes before it.
+    pub(super) fn next_at_gap<'a>(&mut self, input: &mut Input<'a>) -> Option<Unit<'a>> {
+        let (len, why) = input.gap?;
+        if let Some(unit) = self.give_up_message(input, len) {
+            return Some(unit);
+        }
+        input.gap = None;
+        Some(self.gap(input, len, why))
+    }
+
     /// A hole of `len` bytes at `input.offset`. Inside a body whose length is known the framing goes on exactly.
-    pub(super) fn gap<'a>(&mut self, input: &mut Input<'a>, len: u64, why: GapReason) -> Unit<'a> {
+    fn gap<'a>(&mut self, input: &mut Input<'a>, len: u64, why: GapReason) -> Unit<'a> {
         let (at, offset) = (input.at, input.offset);
         input.offset = offset.saturating_add(len);
         match self.mode {
@@ -38,7 +48,7 @@ impl Framer {
     }
 
     /// A hole of `len` bytes that reaches beyond the message in progress ends it: what there is of it comes before the hole.
-    pub(super) fn give_up_message<'a>(&mut self, input: &Input<'a>, len: u64) -> Option<Unit<'a>> {
+    fn give_up_message<'a>(&mut self, input: &Input<'a>, len: u64) -> Option<Unit<'a>> {
         let message = self.held.as_mut()?.message.as_mut()?;
         let need = message.partial().need?;
         if self.mode == Mode::Messages && len <= u64::from(self.left).min(u64::from(need.saturating_sub(message.partial().have))) {
