@@ -73,7 +73,7 @@ impl Options {
     }
 
     /// The verdict on a session, by its own facts, its grounds, and what other connections tell of it.
-    pub fn judge(&self, session: &Session, beside: &Beside) -> Verdict {
+    pub fn judge(&self, session: &Session, beside: &Beside) -> Box<Verdict> {
         judge(session, &self.context(session, beside))
     }
 
@@ -95,8 +95,8 @@ impl Options {
 pub struct Finished {
     /// What happened.
     pub session: Arc<Session>,
-    /// What it means.
-    pub verdict: Verdict,
+    /// What it means. Boxed: it goes from hand to hand.
+    pub verdict: Box<Verdict>,
     /// What other connections told of it so far.
     pub beside: Beside,
     /// By what [`News`] call it: sessions are counted from 1 in the order in which they are judged.
@@ -478,7 +478,7 @@ impl Analyzer {
     fn open(&mut self, key: FlowKey, at: At) -> u32 {
         self.make_room();
         let number = self.streams.number();
-        self.flows.insert(Box::new(Flow::new(key, number, at, &self.options.limits)))
+        self.flows.insert(Box::write(Box::new_uninit(), Flow::new(key, number, at, &self.options.limits)))
     }
 
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {

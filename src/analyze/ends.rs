@@ -26,7 +26,7 @@ impl Analyzer {
             let (session, speaks_tls) = self.end(flow, false);
             ended.push((session, speaks_tls));
         }
-        let alone: Vec<Option<Verdict>> = ended.iter_mut().map(|(session, _)| self.judge_alone(session)).collect();
+        let alone: Vec<Option<Box<Verdict>>> = ended.iter_mut().map(|(session, _)| self.judge_alone(session)).collect();
         let mut ended = ended.into_iter().zip(alone).peekable();
         while let Some(((session, speaks_tls), alone)) = ended.next() {
             if let Some(((next, _), _)) = ended.peek() {
@@ -42,7 +42,7 @@ impl Analyzer {
     }
 
     /// The verdict on a session of which others, most likely, will tell nothing.
-    fn judge_alone(&self, session: &mut Arc<Session>) -> Option<Verdict> {
+    fn judge_alone(&self, session: &mut Arc<Session>) -> Option<Box<Verdict>> {
         // What is known of a server stays known.
         let likely = session.ending == Ending::CloseNotify && self.servers.contains(&session.ends.server);
         let session = Arc::get_mut(session).filter(|_| likely)?;
@@ -68,7 +68,7 @@ impl Analyzer {
     }
 
     /// Judges an ended session, now or when it is known whether its server speaks TLS. `alone`: the verdict if others tell nothing of it.
-    pub(super) fn tell(&mut self, session: Arc<Session>, speaks_tls: bool, alone: Option<Verdict>) {
+    pub(super) fn tell(&mut self, session: Arc<Session>, speaks_tls: bool, alone: Option<Box<Verdict>>) {
         let expected = self.options.is_tls_port(session.ends.server.port) && session.ends.client.port != session.ends.server.port;
         self.totals.bad_checksums += u64::from(session.sides.client.bad_checksums) + u64::from(session.sides.server.bad_checksums);
         self.totals.duplicates += u64::from(session.sides.client.duplicates) + u64::from(session.sides.server.duplicates);
@@ -92,7 +92,7 @@ impl Analyzer {
         }
     }
 
-    pub(super) fn emit(&mut self, mut session: Arc<Session>, alone: Option<Verdict>) {
+    pub(super) fn emit(&mut self, mut session: Arc<Session>, alone: Option<Box<Verdict>>) {
         self.totals.sessions += 1;
         self.totals.keyed += u64::from(session.tls.decryption.keyed);
         self.totals.decrypted += u64::from(session.tls.decryption.opened > 0);

@@ -9,9 +9,13 @@ use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fact, Fault, T
 use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, Phase, SealedReading, Session};
 
 /// The verdict on a session.
-pub fn judge(session: &Session, context: &Context) -> Verdict {
-    let asked = rules::concerning(session.phase, session.ending);
-    let mut readings: Vec<(&Rule, Reading)> = asked.iter().filter_map(|rule| Some((*rule, (rule.check)(session, context)?))).collect();
+pub fn judge(session: &Session, context: &Context) -> Box<Verdict> {
+    let mut readings: Vec<(&Rule, Reading)> = Vec::new();
+    for rule in rules::concerning(session.phase, session.ending) {
+        if let Some(reading) = (rule.check)(session, context) {
+            readings.push((rule, reading));
+        }
+    }
     if session.only_login_encrypted() && session.phase == Phase::Established {
         // What ends such a connection is not said in TLS.
         readings.clear();
@@ -23,24 +27,24 @@ pub fn judge(session: &Session, context: &Context) -> Verdict {
         let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
         readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     }
-    let (slug, reading) = settle(readings, session, context);
-    let reading = unless_hidden(session, slug, unless_proxied(session, context, slug, exchange::weigh(session, reading)));
+    let (slug, mut reading) = settle(readings, session, context);
+    exchange::weigh(session, &mut reading);
+    unless_proxied(session, context, slug, &mut reading);
+    unless_hidden(session, slug, &mut reading);
     assemble(session, slug, reading)
 }
 
 /// One reading out of those left. Readings that no order settles and that name different faults decide nothing.
-fn settle(mut readings: Vec<(&Rule, Reading)>, session: &Session, context: &Context) -> (&'static str, Reading) {
-    if readings.is_empty() {
+fn settle(readings: Vec<(&Rule, Reading)>, session: &Session, context: &Context) -> (&'static str, Reading) {
+    let mut readings = readings.into_iter();
+    let Some((rule, mut reading)) = readings.next() else {
         // Where the capture hides what was said last, that is the reason why nothing fits.
-        if let Some(reading) = rules::capture_incomplete::blinded(session) {
-            return (rules::capture_incomplete::RULE.slug, reading);
-        }
-        let rule = &rules::unexplained::RULE;
-        let reading = rules::unexplained::explain(session, context);
-        return (rule.slug, reading);
-    }
-    let (rule, mut reading) = readings.remove(0);
-    let disputed = readings.iter().any(|(_, other)| other.fault != reading.fault);
+        return match rules::capture_incomplete::blinded(session) {
+            Some(reading) => (rules::capture_incomplete::RULE.slug, reading),
+            None => (rules::unexplained::RULE.slug, rules::unexplained::explain(session, context)),
+        };
+    };
+    let disputed = readings.as_slice().iter().any(|(_, other)| other.fault != reading.fault);
     for (other, said) in readings {
         if disputed || said.fault != reading.fault {
             reading.alternatives.insert(
@@ -60,7 +64,7 @@ fn settle(mut readings: Vec<(&Rule, Reading)>, session: &Session, context: &Cont
     (rule.slug, reading)
 }
 
-fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict {
+fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Box<Verdict> {
     let fault_confidence = cap(session, reading.confidence);
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
@@ -112,7 +116,7 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
     if reading.fault == Fault::Proxy && session.ending == Ending::Rst {
         closed_by = ClosedBy::Proxy;
     }
-    Verdict {
+    Box::new(Verdict {
         ending: session.ending,
         ending_confidence,
         closed_by,
@@ -127,48 +131,51 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Verdict
         ruled_out: reading.ruled_out,
         alternatives: reading.alternatives,
         advice: reading.advice,
-    }
+    })
 }
 
 /// Names nobody where so much of what was said is not in the capture that the rest may have said otherwise, or where it is not known what
 /// was said first.
-fn unless_hidden(session: &Session, cause: &'static str, reading: Reading) -> Reading {
+fn unless_hidden(session: &Session, cause: &'static str, reading: &mut Reading) {
     if matches!(reading.fault, Fault::None | Fault::Undetermined) {
-        return reading;
+        return;
     }
     let hides = |cap: &Cap| matches!(cap, Cap::OneDirection | Cap::Snaplen | Cap::FramingLost);
     if session.capped(Cap::Disorder) {
         let sort = "the capture in the order of its times: reordercap FILE SORTED puts it right";
-        accuse_nobody(reading, cause, sort)
+        accuse_nobody(reading, cause, sort);
     } else if session.caps.iter().any(hides) && cap(session, reading.confidence) < reading.confidence {
-        accuse_nobody(reading, cause, "a capture of both directions, with whole packets and without loss")
-    } else {
-        reading
+        accuse_nobody(reading, cause, "a capture of both directions, with whole packets and without loss");
     }
 }
 
 /// Does not name the server where its address may be a proxy's: on a port that is not known for TLS from the first byte, what went unseen of
 /// the client's words may have been a CONNECT.
-fn unless_proxied(session: &Session, context: &Context, cause: &'static str, reading: Reading) -> Reading {
+fn unless_proxied(session: &Session, context: &Context, cause: &'static str, reading: &mut Reading) {
     let unseen = session.capped(Cap::MidStream) || session.side(Side::Client).missed();
     if reading.fault != Fault::Server
         || !unseen
         || context.tls_port
         || session.prelude.as_ref().is_some_and(|story| !story.talks.is_empty())
     {
-        return reading;
+        return;
     }
     let why = "what went unseen may have been a request to a proxy, at whose address this is then";
-    accuse_nobody(reading, cause, "a capture of the connection from its beginning").or(Fault::Proxy, "proxy-tunnel-cut", why, "its log")
+    accuse_nobody(reading, cause, "a capture of the connection from its beginning");
+    reading.alternatives.push(Alternative {
+        fault: Fault::Proxy,
+        cause: "proxy-tunnel-cut",
+        why: why.to_owned(),
+        decide_by: "its log".to_owned(),
+    });
 }
 
-/// The same reading, as nothing more than one that is possible.
-fn accuse_nobody(mut reading: Reading, cause: &'static str, decide_by: &str) -> Reading {
+/// Makes a reading nothing more than one that is possible.
+fn accuse_nobody(reading: &mut Reading, cause: &'static str, decide_by: &str) {
     let why = reading.summary.clone();
     reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by: decide_by.to_owned() });
     reading.fault = Fault::Undetermined;
     reading.confidence = Confidence::Possible;
-    reading
 }
 
 /// Capture defects cap what may be claimed.

@@ -90,9 +90,9 @@ fn cut(cut: &Cut, protocol: Protocol) -> String {
 }
 
 /// Lets a reading's impact be what keys prove, and cites it.
-pub fn weigh(session: &Session, mut reading: Reading) -> Reading {
+pub fn weigh(session: &Session, reading: &mut Reading) {
     let ended = session.ending.flagged() || session.ending == Ending::CloseNotify;
-    let (Some(outcome), true, Phase::Established) = (session.exchange.as_deref(), ended, session.phase) else { return reading };
+    let (Some(outcome), true, Phase::Established) = (session.exchange.as_deref(), ended, session.phase) else { return };
     let by_client = session.root_side() == Some(Side::Client);
     // What a reading that knows nothing of the exchange leaves open.
     let open = matches!(reading.impact, Impact::None | Impact::TruncationPossible | Impact::Unknown);
@@ -128,14 +128,13 @@ pub fn weigh(session: &Session, mut reading: Reading) -> Reading {
     };
     reading.impact = impact;
     if let Some(words) = words(outcome) {
-        reading = match &outcome.state {
-            State::Cut(cut) | State::AnsweredEarly(cut) => reading.cite(tell::saw(cut.at, cut.from, words)),
-            State::UntilClose { at, .. } => reading.cite(tell::saw(*at, Side::Server, words)),
-            State::Outstanding { at, .. } => reading.cite(tell::saw(*at, Side::Client, words)),
-            _ => reading,
-        };
+        reading.evidence.extend(match &outcome.state {
+            State::Cut(cut) | State::AnsweredEarly(cut) => tell::saw(cut.at, cut.from, words),
+            State::UntilClose { at, .. } => tell::saw(*at, Side::Server, words),
+            State::Outstanding { at, .. } => tell::saw(*at, Side::Client, words),
+            _ => None,
+        });
     }
-    reading
 }
 
 /// The message was still coming when the session ended.

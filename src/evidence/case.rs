@@ -43,7 +43,7 @@ struct Outcome {
 impl Outcome {
     fn of(finished: &Finished) -> Outcome {
         let Finished { session, verdict, .. } = finished;
-        let Verdict { ending, closed_by, fault, cause, .. } = *verdict;
+        let Verdict { ending, closed_by, fault, cause, .. } = **verdict;
         Outcome { ending, closed_by, close_notify: session.close_notify, fault, cause }
     }
 

@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn names_are_safe_and_known_again() {
         let (session, verdict) = sample::hostile();
-        let finished = Finished { session: session.into(), verdict, beside: Default::default(), id: 1, open: false };
+        let finished = Finished { session: session.into(), verdict: verdict.into(), beside: Default::default(), id: 1, open: false };
         let name = name(&finished);
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')), "{name}");
         assert!(is_ours(&format!("{name}.pcapng")), "{name}");

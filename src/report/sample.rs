@@ -24,7 +24,7 @@ pub(crate) fn at(frame: u32, millis: i64) -> At {
 }
 
 pub(crate) fn finished(session: Session, verdict: Verdict) -> Finished {
-    Finished { session: Arc::new(session), verdict, beside: Default::default(), id: 1, open: false }
+    Finished { session: Arc::new(session), verdict: Box::new(verdict), beside: Default::default(), id: 1, open: false }
 }
 
 fn end(ip: &str, port: u16) -> Endpoint {

@@ -52,7 +52,7 @@ impl Flow {
         let (client, roles_seen) = self.client(surroundings);
         let conclusion = closing::conclude(self, client, surroundings.grounds.end);
         let ends = PerSide { client: self.conn.key.source(client), server: self.conn.key.destination(client) };
-        let sides = PerSide { client: Box::new(self.side(client)), server: Box::new(self.side(client.opposite())) };
+        let sides = PerSide { client: self.side(client), server: self.side(client.opposite()) };
         let close_notify =
             PerSide { client: self.close_notify(client, &conclusion), server: self.close_notify(client.opposite(), &conclusion) };
         let phase = self.phase(client);
@@ -161,7 +161,7 @@ impl Flow {
         }
     }
 
-    fn side(&self, way: Way) -> SideFacts {
+    fn side(&self, way: Way) -> Box<SideFacts> {
         let half = self.conn.half(way);
         let peer = self.conn.half(way.opposite());
         let tls = self.reading.tls.as_deref();
@@ -191,7 +191,7 @@ impl Flow {
         let unacked = half.unacked(peer.acked());
         let repeated = half.repeated();
         let plain = self.reading.plain[way].as_deref();
-        SideFacts {
+        Box::new(SideFacts {
             packets: half.packets(),
             bytes: half.bytes(),
             end: half.delivered() + u64::from(half.fin().is_some()),
@@ -241,7 +241,7 @@ impl Flow {
             bad_checksums: half.bad_checksums(),
             conflicting_overlaps: half.conflicts(),
             duplicates: half.duplicates(),
-        }
+        })
     }
 
     /// The first FIN or RST was the FIN of `way`.

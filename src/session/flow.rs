@@ -84,6 +84,7 @@ pub struct AtFin {
 
 impl Flow {
     /// A connection that begins with a packet at `at`.
+    #[inline(never)]
     pub fn new(key: FlowKey, stream: Option<u32>, at: At, limits: &Limits) -> Flow {
         Flow { conn: Connection::new(key, stream, at), reading: Reading::new(), at_close: None, seldom: None, log: Log::new(limits) }
     }

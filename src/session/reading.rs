@@ -126,7 +126,7 @@ impl Reading {
     }
 
     fn tracker(&mut self, given: Given<'_>) -> &mut Tracker {
-        self.tls.get_or_insert_with(|| Box::new(Tracker::new(self.client, given.limits)))
+        self.tls.get_or_insert_with(|| Box::write(Box::new_uninit(), Tracker::new(self.client, given.limits)))
     }
 
     #[inline]

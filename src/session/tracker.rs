@@ -58,6 +58,7 @@ const _: () = assert!(size_of::<Tracker>() <= 768 && size_of::<WayState>() == 25
 
 impl Tracker {
     /// A connection of which nothing is known; `client` is the way its SYN went.
+    #[inline(never)]
     pub fn new(client: Option<Way>, limits: &Limits) -> Tracker {
         Tracker {
             framers: PerWay::new(Framer::new(limits), Framer::new(limits)),

@@ -43,11 +43,11 @@ pub struct Revision {
     /// That session.
     pub session: Arc<Session>,
     /// The verdict now.
-    pub verdict: Verdict,
+    pub verdict: Box<Verdict>,
     /// What other connections told by now.
     pub beside: Beside,
     /// The verdict that it replaces.
-    pub was: Verdict,
+    pub was: Box<Verdict>,
 }
 
 /// What becomes known after a session was judged.
@@ -67,7 +67,7 @@ pub struct Told {
     /// What revisions of it will call it.
     pub id: u64,
     /// The verdict so far.
-    pub verdict: Verdict,
+    pub verdict: Box<Verdict>,
     /// What other connections told of it so far.
     pub beside: Beside,
     /// Whether later connections may change it. If so, [`News::Settled`] says when that is over.
@@ -104,12 +104,12 @@ struct Waiting {
     id: u64,
     session: Arc<Session>,
     topics: Vec<Topic>,
-    verdict: Verdict,
+    verdict: Box<Verdict>,
     tries: u8,
 }
 
 /// Judges a session by itself and by what other connections tell of it.
-type Judge<'a> = &'a dyn Fn(&Session, &Beside) -> Verdict;
+type Judge<'a> = &'a dyn Fn(&Session, &Beside) -> Box<Verdict>;
 
 /// The memory of the sessions met so far.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Company {
     ///
     /// `judge` gives the verdict, which is `alone` where others tell nothing of it, if that is known already; `alive` tells whether a connection
     /// of a server that is still followed came up before a time and was not closed by the server.
-    pub fn meet(&mut self, session: &Arc<Session>, alone: Option<Verdict>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
+    pub fn meet(&mut self, session: &Arc<Session>, alone: Option<Box<Verdict>>, judge: Judge<'_>, alive: Alive<'_>) -> Told {
         self.met += 1;
         let id = self.met;
         let name = self.name(session);

@@ -6,7 +6,7 @@ use crate::diagnose::{Context, Fault, PatternKind, judge};
 use crate::report::sample;
 use crate::session::{Act, ActKind, Closing, Ending, Fin, Opening, Phase, Rst, RstKind, Unanswered};
 
-fn judged(session: &Session, beside: &Beside) -> Verdict {
+fn judged(session: &Session, beside: &Beside) -> Box<Verdict> {
     judge(session, &Context { tls_port: true, tls_only_port: true, server_here: None, beside: beside.clone() })
 }
 
@@ -114,7 +114,7 @@ fn told(sessions: Vec<Session>) -> Vec<(&'static str, Fault)> {
 
 fn told_while(sessions: Vec<Session>, alive: &dyn Fn(Endpoint, Time) -> bool) -> Vec<(&'static str, Fault)> {
     let mut company = Company::new(64);
-    let mut verdicts: Vec<Verdict> =
+    let mut verdicts: Vec<Box<Verdict>> =
         sessions.into_iter().map(|session| company.meet(&Arc::new(session), None, &judged, alive).verdict).collect();
     for news in company.take_news() {
         if let News::Revision(revision) = news {

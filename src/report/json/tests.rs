@@ -62,7 +62,8 @@ fn revised() -> Value {
     let mut verdict = was.clone();
     verdict.cause = "server-process-died";
     verdict.evidence.push(Citation { session: Some(9), ..was.evidence[0].clone() });
-    let told = Revision { id: 1, session: std::sync::Arc::new(session), verdict, beside: Default::default(), was };
+    let told =
+        Revision { id: 1, session: std::sync::Arc::new(session), verdict: verdict.into(), beside: Default::default(), was: was.into() };
     written(|out| revision(out, &sample::context(), &told))
 }
 
