@@ -478,7 +478,7 @@ impl Analyzer {
     fn open(&mut self, key: FlowKey, at: At) -> u32 {
         self.make_room();
         let number = self.streams.number();
-        self.flows.insert(Box::write(Box::new_uninit(), Flow::new(key, number, at, &self.options.limits)))
+        self.flows.insert(Flow::boxed(key, number, at, &self.options.limits))
     }
 
     fn icmp(&mut self, error: &IcmpError) -> Option<Belongs> {

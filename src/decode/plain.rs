@@ -2,7 +2,7 @@
 
 use etherparse::{EtherType, Ethernet2HeaderSlice, IpNumber, Ipv4HeaderSlice, TcpHeaderSlice};
 
-use super::{Checksum, Segment, TcpFlags, TcpOptions, checksum, tcp};
+use super::{Checksum, Segment, TcpFlags, checksum, tcp};
 use crate::base::{FlowKey, Frame, LinkType, Way};
 
 /// Length of the headers before the TCP segment: an IPv4 one with options is not for here.
@@ -11,7 +11,7 @@ const BEFORE: usize = 14 + 20;
 /// The segment in `frame`, where there is nothing out of the ordinary about it: what [`Decoder::decode`](super::Decoder::decode) would say of
 /// it, at a fraction of the cost. `None` says nothing.
 pub fn plain<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
-    read(frame, |_| true, |options| Some(tcp::options(options)))
+    read(frame, |_, _| true)
 }
 
 /// The same where, beyond that, the segment is of the kind that makes up most of a connection: no flag but ACK and PSH, no option but
@@ -19,15 +19,12 @@ pub fn plain<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
 // In line: what is made of a field where it is used never goes through memory.
 #[inline(always)]
 pub fn usual<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
-    read(frame, TcpFlags::goes_on, tcp::usual_options)
+    read(frame, |flags, options| flags.goes_on() && tcp::are_usual_options(options))
 }
 
+/// `fits` tells by a segment's flags and options whether it is meant.
 #[inline(always)]
-fn read<'a>(
-    frame: &Frame<'a>,
-    flags_fit: impl Fn(TcpFlags) -> bool,
-    read_options: impl Fn(&[u8]) -> Option<TcpOptions>,
-) -> Option<Segment<'a>> {
+fn read<'a>(frame: &Frame<'a>, fits: impl Fn(TcpFlags, &[u8]) -> bool) -> Option<Segment<'a>> {
     let before = frame.data.first_chunk::<BEFORE>().filter(|_| frame.link == LinkType::ETHERNET)?;
     let (link, network) = before.split_first_chunk::<14>()?;
     let ethernet = Ethernet2HeaderSlice::from_slice(link).ok()?;
@@ -39,8 +36,10 @@ fn read<'a>(
     let bytes = frame.data.get(BEFORE..link.len() + usize::from(ip.total_len()))?;
     let header = TcpHeaderSlice::from_slice(bytes).ok()?;
     let (options, payload) = bytes.split_at_checked(header.slice().len())?;
-    let flags = Some(tcp::flags(&header)).filter(|flags| flags_fit(*flags))?;
-    let options = read_options(options.get(etherparse::TcpHeader::MIN_LEN..)?)?;
+    let (flags, options) = (tcp::flags(&header), options.get(etherparse::TcpHeader::MIN_LEN..)?);
+    if !fits(flags, options) {
+        return None;
+    }
     let (source, destination) = (u32::from_be_bytes(ip.source()), u32::from_be_bytes(ip.destination()));
     let (key, way) = FlowKey::v4((source, header.source_port()), (destination, header.destination_port()));
     let addresses = u64::from(u32::from_le_bytes(ip.source())) + u64::from(u32::from_le_bytes(ip.destination()));
@@ -56,7 +55,7 @@ fn read<'a>(
         ack: header.acknowledgment_number(),
         flags,
         window: header.window_size(),
-        options,
+        options: tcp::options(options),
         payload,
         payload_len: payload.len() as u32,
         checksum,

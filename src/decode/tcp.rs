@@ -142,18 +142,20 @@ fn flow(packet: Packet<'_>, source: u16, destination: u16) -> (FlowKey, Way) {
 /// The options, over unknown and damaged ones as far as their lengths lead.
 #[inline(always)]
 pub(super) fn options(bytes: &[u8]) -> TcpOptions {
-    usual_options(bytes).unwrap_or_else(|| other_options(bytes))
+    match *bytes {
+        [] => TcpOptions::default(),
+        [1, 1, 8, 10, a, b, c, d, e, f, g, h] => {
+            let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+            TcpOptions { timestamps, ..TcpOptions::default() }
+        }
+        _ => other_options(bytes),
+    }
 }
 
-/// The options where there are none, or timestamps in the usual layout (RFC 7323 appendix A).
+/// There are none, or timestamps in the usual layout (RFC 7323 appendix A).
 #[inline(always)]
-pub(super) fn usual_options(bytes: &[u8]) -> Option<TcpOptions> {
-    let timestamps = match *bytes {
-        [] => None,
-        [1, 1, 8, 10, a, b, c, d, e, f, g, h] => Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))),
-        _ => return None,
-    };
-    Some(TcpOptions { timestamps, ..TcpOptions::default() })
+pub(super) fn are_usual_options(bytes: &[u8]) -> bool {
+    matches!(bytes, [] | [1, 1, 8, 10, _, _, _, _, _, _, _, _])
 }
 
 fn other_options(mut bytes: &[u8]) -> TcpOptions {

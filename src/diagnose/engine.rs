@@ -10,7 +10,7 @@ use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, Phase, SealedR
 
 /// The verdict on a session.
 pub fn judge(session: &Session, context: &Context) -> Box<Verdict> {
-    let mut readings: Vec<(&Rule, Reading)> = Vec::new();
+    let mut readings: Vec<(&'static Rule, Reading)> = Vec::new();
     for rule in rules::concerning(session.phase, session.ending) {
         if let Some(reading) = (rule.check)(session, context) {
             readings.push((rule, reading));
@@ -27,44 +27,51 @@ pub fn judge(session: &Session, context: &Context) -> Box<Verdict> {
         let fired: Vec<&str> = readings.iter().map(|(rule, _)| rule.slug).collect();
         readings.retain(|(rule, _)| !rule.yields_to.iter().any(|better| fired.contains(better)));
     }
-    let (slug, mut reading) = settle(readings, session, context);
-    exchange::weigh(session, &mut reading);
-    unless_proxied(session, context, slug, &mut reading);
-    unless_hidden(session, slug, &mut reading);
-    assemble(session, slug, reading)
+    let mut unexplained;
+    let (rule, reading) = match settle(&mut readings, session) {
+        Some(settled) => settled,
+        None => {
+            unexplained = explain(session, context);
+            &mut unexplained
+        }
+    };
+    exchange::weigh(session, reading);
+    unless_proxied(session, context, rule.slug, reading);
+    unless_hidden(session, rule.slug, reading);
+    assemble(session, rule.slug, reading)
+}
+
+/// What is said where no rule fired.
+fn explain(session: &Session, context: &Context) -> (&'static Rule, Reading) {
+    // Where the capture hides what was said last, that is the reason why nothing fits.
+    match rules::capture_incomplete::blinded(session) {
+        Some(reading) => (&rules::capture_incomplete::RULE, reading),
+        None => (&rules::unexplained::RULE, rules::unexplained::explain(session, context)),
+    }
 }
 
 /// One reading out of those left. Readings that no order settles and that name different faults decide nothing.
-fn settle(readings: Vec<(&Rule, Reading)>, session: &Session, context: &Context) -> (&'static str, Reading) {
-    let mut readings = readings.into_iter();
-    let Some((rule, mut reading)) = readings.next() else {
-        // Where the capture hides what was said last, that is the reason why nothing fits.
-        return match rules::capture_incomplete::blinded(session) {
-            Some(reading) => (rules::capture_incomplete::RULE.slug, reading),
-            None => (rules::unexplained::RULE.slug, rules::unexplained::explain(session, context)),
-        };
-    };
-    let disputed = readings.as_slice().iter().any(|(_, other)| other.fault != reading.fault);
-    for (other, said) in readings {
+fn settle<'r>(readings: &'r mut [(&'static Rule, Reading)], session: &Session) -> Option<&'r mut (&'static Rule, Reading)> {
+    let (settled, others) = readings.split_first_mut()?;
+    let (rule, reading) = &mut *settled;
+    let disputed = others.iter().any(|(_, other)| other.fault != reading.fault);
+    for (other, said) in others {
         if disputed || said.fault != reading.fault {
-            reading.alternatives.insert(
-                0,
-                Alternative { fault: said.fault, cause: other.slug, why: said.summary, decide_by: tell::capture_at(session, Side::Server) },
-            );
+            let (why, decide_by) = (std::mem::take(&mut said.summary), tell::capture_at(session, Side::Server));
+            reading.alternatives.insert(0, Alternative { fault: said.fault, cause: other.slug, why, decide_by });
         }
     }
     if disputed {
-        let why = reading.summary.clone();
-        reading
-            .alternatives
-            .insert(0, Alternative { fault: reading.fault, cause: rule.slug, why, decide_by: tell::capture_at(session, Side::Server) });
+        let (why, decide_by) = (reading.summary.clone(), tell::capture_at(session, Side::Server));
+        reading.alternatives.insert(0, Alternative { fault: reading.fault, cause: rule.slug, why, decide_by });
         reading.fault = Fault::Undetermined;
         reading.confidence = Confidence::Possible;
     }
-    (rule.slug, reading)
+    Some(settled)
 }
 
-fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Box<Verdict> {
+/// The verdict that says what `reading` says, which is taken out of it.
+fn assemble(session: &Session, cause: &'static str, reading: &mut Reading) -> Box<Verdict> {
     let fault_confidence = cap(session, reading.confidence);
     let mut evidence: Vec<Citation> = Vec::new();
     if let Some(root) = session.root() {
@@ -75,7 +82,7 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Box<Ver
         }
         evidence.push(Citation { at: root.at, from: root.side, session: None, fact, what });
     }
-    for citation in reading.evidence {
+    for citation in reading.evidence.drain(..) {
         if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {
             evidence.push(citation);
         }
@@ -116,22 +123,25 @@ fn assemble(session: &Session, cause: &'static str, reading: Reading) -> Box<Ver
     if reading.fault == Fault::Proxy && session.ending == Ending::Rst {
         closed_by = ClosedBy::Proxy;
     }
-    Box::new(Verdict {
-        ending: session.ending,
-        ending_confidence,
-        closed_by,
-        closed_by_confidence,
-        fault: reading.fault,
-        fault_confidence,
-        cause,
-        impact: reading.impact,
-        summary: reading.summary,
-        evidence,
-        reactions: told,
-        ruled_out: reading.ruled_out,
-        alternatives: reading.alternatives,
-        advice: reading.advice,
-    })
+    Box::write(
+        Box::new_uninit(),
+        Verdict {
+            ending: session.ending,
+            ending_confidence,
+            closed_by,
+            closed_by_confidence,
+            fault: reading.fault,
+            fault_confidence,
+            cause,
+            impact: reading.impact,
+            summary: std::mem::take(&mut reading.summary),
+            evidence,
+            reactions: told,
+            ruled_out: std::mem::take(&mut reading.ruled_out),
+            alternatives: std::mem::take(&mut reading.alternatives),
+            advice: std::mem::take(&mut reading.advice),
+        },
+    )
 }
 
 /// Names nobody where so much of what was said is not in the capture that the rest may have said otherwise, or where it is not known what
@@ -233,7 +243,8 @@ mod tests {
     fn readings_that_blame_different_parties_decide_nothing() {
         let (session, _) = sample::refused_hello(1, 0);
         let (client, server) = (&rules::client_reset::RULE, &rules::server_reset::RULE);
-        let (_, told) = settle(vec![(client, reading(Fault::Client)), (server, reading(Fault::Server))], &session, &Context::default());
+        let mut readings = [(client, reading(Fault::Client)), (server, reading(Fault::Server))];
+        let (_, told) = settle(&mut readings, &session).unwrap();
         assert_eq!(told.fault, Fault::Undetermined);
         let named: Vec<_> = told.alternatives.iter().map(|other| other.fault).collect();
         assert_eq!(named, [Fault::Client, Fault::Server]);
@@ -243,8 +254,9 @@ mod tests {
     fn readings_that_agree_on_the_fault_give_the_first() {
         let (session, _) = sample::refused_hello(1, 0);
         let (one, other) = (&rules::server_reset::RULE, &rules::server_truncated_record::RULE);
-        let (slug, told) = settle(vec![(one, reading(Fault::Server)), (other, reading(Fault::Server))], &session, &Context::default());
-        assert_eq!((slug, told.fault), ("server-reset", Fault::Server));
+        let mut readings = [(one, reading(Fault::Server)), (other, reading(Fault::Server))];
+        let (rule, told) = settle(&mut readings, &session).unwrap();
+        assert_eq!((rule.slug, told.fault), ("server-reset", Fault::Server));
         assert!(told.alternatives.is_empty());
     }
 }

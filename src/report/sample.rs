@@ -54,7 +54,7 @@ fn session(stream: u32, sni: &str) -> Session {
             client: Box::new(SideFacts { packets: 14, bytes: 812, records: 6, app_records: 2, ..SideFacts::default() }),
             server: Box::new(SideFacts { packets: 35, bytes: 40_211, records: 30, app_records: 26, ..SideFacts::default() }),
         },
-        tls: TlsFacts {
+        tls: Box::new(TlsFacts {
             seen: true,
             client_hello: Some(hello(sni)),
             client_hello_at: Some(at(2904, 13)),
@@ -62,7 +62,7 @@ fn session(stream: u32, sni: &str) -> Session {
             version: Some(Version::TLS13),
             suite: Some(Suite(0x1301)),
             ..TlsFacts::default()
-        },
+        }),
         exchange: None,
         prelude: None,
         phase: Phase::Established,

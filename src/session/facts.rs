@@ -34,8 +34,8 @@ pub struct Session {
     pub opening: Opening,
     /// What each side did.
     pub sides: PerSide<Box<SideFacts>>,
-    /// What TLS said. Boxed: most of a busy capture's sessions are short-lived.
-    pub tls: TlsFacts,
+    /// What TLS said.
+    pub tls: Box<TlsFacts>,
     /// How far the exchange of application data came, where keys opened it. Boxed: most sessions come without keys.
     pub exchange: Option<Box<Outcome>>,
     /// What was spoken before TLS.

@@ -191,57 +191,60 @@ impl Flow {
         let unacked = half.unacked(peer.acked());
         let repeated = half.repeated();
         let plain = self.reading.plain[way].as_deref();
-        Box::new(SideFacts {
-            packets: half.packets(),
-            bytes: half.bytes(),
-            end: half.delivered() + u64::from(half.fin().is_some()),
-            first_data: half.first_data(),
-            last_data: half.last_data(),
-            pause: half.pause(),
-            last_packet: half.last(),
-            fin,
-            records: state.records,
-            app_records: state.app_records,
-            app_bytes: state.app_bytes,
-            first_app: state.first_app,
-            last_app: state.last_app().map(|(at, _)| at),
-            turns: state.turns,
-            last_app_end: state.last_app_end,
-            last_app_knew: state.last_app().map_or(0, |(_, knew)| knew),
-            // All that a side says comes before its FIN, in whatever order it was captured.
-            at_close: self.said_at_close(way).filter(|_| !self.closed_first(way)).unwrap_or_else(|| self.said(way)),
-            last_record: state.last().map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
-            cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
-            unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
-                since: half.waiting_since(),
-                until: repeated.until,
-                retransmissions: repeated.count,
-                peer_heard: peer.last().filter(|last| *last > half.waiting_since()),
-                only_full_size: repeated.smallest >= 1_200,
-                passed_smaller: repeated.sacked || (half.largest_acked() > 0 && half.largest_acked() < repeated.smallest.into()),
-                smallest: repeated.smallest.into(),
-                largest: repeated.biggest.into(),
-            }),
-            full_size_seen: half.largest() >= full_size(half, peer),
-            unacked,
-            acknowledged,
-            retransmissions: repeated.total,
-            keep_alives,
-            unheard_probes: half.unheard_probes(),
-            last_keep_alive,
-            zero_window: half.zero_window(),
-            window_closed: half.window_closed(),
-            gaps: self.gaps(way).to_vec(),
-            ttl: half.sender().ttl().map(|(ttl, _)| ttl),
-            mac: half.source().mac(),
-            local: half.sender().local(),
-            plain: plain.map(|plain| plain.bytes.clone()),
-            plain_at: plain.map(|plain| plain.at),
-            broken: state.broken.as_ref().filter(|_| state.records > 0).map(|broken| (broken.0, broken.1)),
-            bad_checksums: half.bad_checksums(),
-            conflicting_overlaps: half.conflicts(),
-            duplicates: half.duplicates(),
-        })
+        Box::write(
+            Box::new_uninit(),
+            SideFacts {
+                packets: half.packets(),
+                bytes: half.bytes(),
+                end: half.delivered() + u64::from(half.fin().is_some()),
+                first_data: half.first_data(),
+                last_data: half.last_data(),
+                pause: half.pause(),
+                last_packet: half.last(),
+                fin,
+                records: state.records,
+                app_records: state.app_records,
+                app_bytes: state.app_bytes,
+                first_app: state.first_app,
+                last_app: state.last_app().map(|(at, _)| at),
+                turns: state.turns,
+                last_app_end: state.last_app_end,
+                last_app_knew: state.last_app().map_or(0, |(_, knew)| knew),
+                // All that a side says comes before its FIN, in whatever order it was captured.
+                at_close: self.said_at_close(way).filter(|_| !self.closed_first(way)).unwrap_or_else(|| self.said(way)),
+                last_record: state.last().map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
+                cut_record: tls.and_then(|tls| self.cut_record(way, tls)),
+                unanswered: (repeated.count > 0 && unacked > 0).then(|| Unanswered {
+                    since: half.waiting_since(),
+                    until: repeated.until,
+                    retransmissions: repeated.count,
+                    peer_heard: peer.last().filter(|last| *last > half.waiting_since()),
+                    only_full_size: repeated.smallest >= 1_200,
+                    passed_smaller: repeated.sacked || (half.largest_acked() > 0 && half.largest_acked() < repeated.smallest.into()),
+                    smallest: repeated.smallest.into(),
+                    largest: repeated.biggest.into(),
+                }),
+                full_size_seen: half.largest() >= full_size(half, peer),
+                unacked,
+                acknowledged,
+                retransmissions: repeated.total,
+                keep_alives,
+                unheard_probes: half.unheard_probes(),
+                last_keep_alive,
+                zero_window: half.zero_window(),
+                window_closed: half.window_closed(),
+                gaps: self.gaps(way).to_vec(),
+                ttl: half.sender().ttl().map(|(ttl, _)| ttl),
+                mac: half.source().mac(),
+                local: half.sender().local(),
+                plain: plain.map(|plain| plain.bytes.clone()),
+                plain_at: plain.map(|plain| plain.at),
+                broken: state.broken.as_ref().filter(|_| state.records > 0).map(|broken| (broken.0, broken.1)),
+                bad_checksums: half.bad_checksums(),
+                conflicting_overlaps: half.conflicts(),
+                duplicates: half.duplicates(),
+            },
+        )
     }
 
     /// The first FIN or RST was the FIN of `way`.
@@ -342,8 +345,8 @@ impl Flow {
         self.reading.tls.as_ref().is_some_and(|tls| !tls.ways[way].was_lost && begun(tls))
     }
 
-    fn tls_facts(&mut self, client: Way) -> TlsFacts {
-        let Some(tls) = &mut self.reading.tls else { return TlsFacts::default() };
+    fn tls_facts(&mut self, client: Way) -> Box<TlsFacts> {
+        let Some(tls) = &mut self.reading.tls else { return Box::default() };
         // What stood behind a hole was read later than it came.
         if let Some(seldom) = &mut tls.seldom {
             seldom.alerts.sort_by_key(|alert| alert.at);
@@ -351,33 +354,36 @@ impl Flow {
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         let decryption = tls.decryption();
-        TlsFacts {
-            decryption,
-            seen: tls.has_records(),
-            client_hello: tls.client_hello.take(),
-            client_hello_at: tls.client_hello_at.map(|(end, _)| end),
-            client_hello_segments: hello_segments,
-            suite: tls.server_hello.as_ref().map(|hello| hello.suite),
-            server_hello: tls.server_hello.take(),
-            server_hello_at: tls.server_hello_at,
-            version: tls.version,
-            protection: tls.protection,
-            hello_retry: tls.seldom().hello_retry,
-            resumed: tls.resumed,
-            early_data: tls.ways[client].early > 0,
-            renegotiations: tls.seldom().renegotiations,
-            certificates: tls.certificates.take(),
-            certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
-            certificate_request: tls.seldom().certificate_request,
-            client_certificate: tls.seldom().client_certificate,
-            finished: PerSide { client: tls.ways[client].finished, server: tls.ways[client.opposite()].finished },
-            change_cipher_spec: PerSide {
-                client: tls.ways[client].change_cipher_spec,
-                server: tls.ways[client.opposite()].change_cipher_spec,
+        Box::write(
+            Box::new_uninit(),
+            TlsFacts {
+                decryption,
+                seen: tls.has_records(),
+                client_hello: tls.client_hello.take(),
+                client_hello_at: tls.client_hello_at.map(|(end, _)| end),
+                client_hello_segments: hello_segments,
+                suite: tls.server_hello.as_ref().map(|hello| hello.suite),
+                server_hello: tls.server_hello.take(),
+                server_hello_at: tls.server_hello_at,
+                version: tls.version,
+                protection: tls.protection,
+                hello_retry: tls.seldom().hello_retry,
+                resumed: tls.resumed,
+                early_data: tls.ways[client].early > 0,
+                renegotiations: tls.seldom().renegotiations,
+                certificates: tls.certificates.take(),
+                certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
+                certificate_request: tls.seldom().certificate_request,
+                client_certificate: tls.seldom().client_certificate,
+                finished: PerSide { client: tls.ways[client].finished, server: tls.ways[client.opposite()].finished },
+                change_cipher_spec: PerSide {
+                    client: tls.ways[client].change_cipher_spec,
+                    server: tls.ways[client.opposite()].change_cipher_spec,
+                },
+                padding: PerSide { client: tls.ways[client].padding, server: tls.ways[client.opposite()].padding },
+                alerts: tls.seldom().alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
             },
-            padding: PerSide { client: tls.ways[client].padding, server: tls.ways[client.opposite()].padding },
-            alerts: tls.seldom().alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
-        }
+        )
     }
 }
 

@@ -84,9 +84,15 @@ pub struct AtFin {
 
 impl Flow {
     /// A connection that begins with a packet at `at`.
-    #[inline(never)]
+    #[inline(always)]
     pub fn new(key: FlowKey, stream: Option<u32>, at: At, limits: &Limits) -> Flow {
         Flow { conn: Connection::new(key, stream, at), reading: Reading::new(), at_close: None, seldom: None, log: Log::new(limits) }
+    }
+
+    /// The same, built where it stays: it is large.
+    #[inline(never)]
+    pub fn boxed(key: FlowKey, stream: Option<u32>, at: At, limits: &Limits) -> Box<Flow> {
+        Box::write(Box::new_uninit(), Flow::new(key, stream, at, limits))
     }
 
     /// Has the memory that the next segment of `way` will need brought into the caches; `with_data`: there is payload in it.

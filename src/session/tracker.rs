@@ -268,7 +268,8 @@ impl Tracker {
         if !self.is_tls13() {
             return protection.fits_alert(len);
         }
-        self.ways[way].alert_lens(protection.alert_len).contains(&len)
+        let [bare, padded] = self.ways[way].alert_lens(protection.alert_len);
+        len == bare || len == padded
     }
 
     /// Whether a record of `way` may be an alert that is padded to a whole block (RFC 8446 section 5.4), as all its records are. (One record
