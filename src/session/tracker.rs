@@ -155,29 +155,29 @@ impl Tracker {
         loop {
             // Looked at where it was put: it is large.
             let unit = self.framers[way].next(&mut input);
-            let seal = match &unit {
+            match &unit {
                 None => break,
-                Some(Unit::Record { head, body }) => self.record(way, head, body, knew, given, log),
+                Some(Unit::Record { head, body }) => {
+                    if self.record(way, head, body, knew, given, log) {
+                        self.framers[way].seal();
+                    }
+                }
                 Some(Unit::Handshake(message)) => {
                     self.handshake(way, message, log);
                     self.look_for_keys(message, given);
-                    false
                 }
                 Some(Unit::HandshakeUnread { extent, typ, .. }) => {
                     self.unread(way, *extent, *typ, log);
-                    false
                 }
                 Some(Unit::Alert { extent, alert }) => {
                     log.add(extent.end, way, What::Alert(alert.level.0, alert.description.0));
                     self.keep_alert(ReadAlert { way, alert: *alert, at: extent.end, offset: extent.offset, knew });
-                    false
                 }
                 Some(Unit::Sslv2ClientHello { extent, bytes }) => {
                     if let Some(spans) = &mut log.spans {
                         spans.clear(way, extent.offset, extent.end_offset);
                     }
                     self.client_hello(way, extent, ClientHello::parse_sslv2(bytes), log);
-                    false
                 }
                 &Some(Unit::Broken { at, offset, header, have, bytes, guessed, .. }) => {
                     if !guessed {
@@ -192,7 +192,6 @@ impl Tracker {
                             log.add(at, way, What::Broken);
                         }
                     }
-                    false
                 }
                 &Some(Unit::Gap { at, len, why, lost, .. }) => {
                     log.add(at, way, What::Gap(len, why));
@@ -201,15 +200,10 @@ impl Tracker {
                     if lost {
                         self.lose_count(way);
                     }
-                    false
                 }
                 Some(Unit::Resync { .. }) => {
                     self.ways[way].lost = false;
-                    false
                 }
-            };
-            if seal {
-                self.framers[way].seal();
             }
         }
         self.calm_down();

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::handshake::{Assembly, Fed, plausible, u24};
-use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw};
+use super::record::{Body, ContentType, Extent, Flaw, Message, Partial, PartialMessage, RecordHead, Unit, Version, flaw, sslv2_hello};
 use super::{Alert, AlertDescription, AlertLevel, HandshakeType};
 use crate::base::{At, GapReason, Limits, Piece, prefetch};
 
@@ -586,17 +586,6 @@ pub fn whole_record(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let len = u16::from_be_bytes([high, low]);
     let rest = body.get(len.into()..)?;
     flaw(&header).is_none().then_some((len, rest))
-}
-
-/// Whether this can be the beginning of an SSLv2-compatible ClientHello: 15 bits of length, message type 1, version 3.x
-/// (RFC 5246 appendix E.2).
-fn sslv2_hello(header: &[u8]) -> bool {
-    match *header {
-        // At least the 9 bytes of its fixed fields; real ones are far below the 32 KiB that the length could say.
-        [0x80, 9..=0xff, ref rest @ ..] | [0x81..=0x8f, _, ref rest @ ..] => matches!(rest, [] | [1] | [1, 3] | [1, 3, 0..=4]),
-        [0x80..=0x8f] => true,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -287,6 +287,17 @@ pub(super) fn flaw(header: &[u8]) -> Option<Flaw> {
     (u16::from_be_bytes([bytes.next()?, bytes.next()?]) > MAX_BODY).then_some(Flaw::Length)
 }
 
+/// Whether this can be the beginning of an SSLv2-compatible ClientHello: 15 bits of length, message type 1, version 3.x
+/// (RFC 5246 appendix E.2).
+pub(super) fn sslv2_hello(header: &[u8]) -> bool {
+    match *header {
+        // At least the 9 bytes of its fixed fields; real ones are far below the 32 KiB that the length could say.
+        [0x80, 9..=0xff, ref rest @ ..] | [0x81..=0x8f, _, ref rest @ ..] => matches!(rest, [] | [1] | [1, 3] | [1, 3, 0..=4]),
+        [0x80..=0x8f] => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
