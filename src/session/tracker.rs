@@ -177,7 +177,7 @@ impl Tracker {
                     if let Some(spans) = &mut log.spans {
                         spans.clear(way, extent.offset, extent.end_offset);
                     }
-                    self.client_hello(way, extent, ClientHello::parse_sslv2(bytes), log);
+                    self.client_hello(way, extent, Box::new(ClientHello::parse_sslv2(bytes)), log);
                 }
                 &Some(Unit::Broken { at, offset, header, have, bytes, guessed, .. }) => {
                     if !guessed {
@@ -511,12 +511,12 @@ impl Tracker {
         let at = message.extent.end;
         match message.typ {
             HandshakeType::CLIENT_HELLO => {
-                let hello = ClientHello::parse(&message.bytes);
+                let hello = Box::write(Box::new_uninit(), ClientHello::parse(&message.bytes));
                 self.client_hello(way, &message.extent, hello, log);
                 return;
             }
             HandshakeType::SERVER_HELLO => {
-                self.server_hello(way, at, ServerHello::parse(&message.bytes), log);
+                self.server_hello(way, at, Box::write(Box::new_uninit(), ServerHello::parse(&message.bytes)), log);
                 return;
             }
             HandshakeType::CERTIFICATE if self.is_client(way) => {
@@ -545,7 +545,7 @@ impl Tracker {
         log.add(extent.end, way, What::Handshake(typ.0));
     }
 
-    fn client_hello(&mut self, way: Way, extent: &Extent, hello: ClientHello, log: &mut Log) {
+    fn client_hello(&mut self, way: Way, extent: &Extent, hello: Box<ClientHello>, log: &mut Log) {
         log.add(extent.end, way, What::Handshake(HandshakeType::CLIENT_HELLO.0));
         if self.server_hello.is_some() {
             self.renegotiate(true);
@@ -555,10 +555,10 @@ impl Tracker {
         self.client = Some(way);
         self.client_hello_at = Some((extent.end, extent.start));
         self.client_hello_end = extent.end_offset;
-        self.client_hello = Some(Box::new(hello));
+        self.client_hello = Some(hello);
     }
 
-    fn server_hello(&mut self, way: Way, at: At, hello: ServerHello, log: &mut Log) {
+    fn server_hello(&mut self, way: Way, at: At, hello: Box<ServerHello>, log: &mut Log) {
         self.client.get_or_insert(way.opposite());
         if hello.is_hello_retry_request() {
             self.seldom_mut().hello_retry = Some(at);
@@ -573,7 +573,7 @@ impl Tracker {
         self.protection = Protection::new(hello.suite, version, hello.encrypt_then_mac());
         self.resumed |= version.is_tls13() && hello.psk.is_some();
         self.server_hello_at = Some(at);
-        self.server_hello = Some(Box::new(hello));
+        self.server_hello = Some(hello);
     }
 }
 

@@ -1,5 +1,6 @@
 //! ClientHello and ServerHello: what was offered and what was chosen.
 
+use tls_parser::nom::IResult;
 use tls_parser::{
     TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_ec_point_formats_content,
     parse_tls_extension_elliptic_curves_content, parse_tls_extension_sni_content, parse_tls_extension_supported_versions,
@@ -149,14 +150,17 @@ impl SessionId {
     }
 }
 
-/// A ClientHello while it is read: its lists as they come.
-#[derive(Debug, Default)]
-struct Draft {
-    hello: ClientHello,
+/// How tls-parser reads an extension.
+type Parse = for<'a> fn(&'a [u8]) -> IResult<&'a [u8], TlsExtension<'a>>;
+
+/// A ClientHello while it is read, where it stays, and its lists as they come.
+#[derive(Debug)]
+struct Draft<'h> {
+    hello: &'h mut ClientHello,
     words: Vec<u16>,
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Takes the values that are no GREASE, at most `max`, as `list`.
     fn keep(&mut self, list: List, values: impl IntoIterator<Item = u16>, max: usize) {
         let from = self.words.len();
@@ -170,27 +174,28 @@ impl Draft {
         self.hello.lists.put(list, from..self.words.len());
     }
 
-    fn done(mut self) -> ClientHello {
+    fn done(self) {
         self.hello.lists.fill(&self.words);
-        self.hello
     }
 }
 
 impl ClientHello {
     /// Reads the body of a ClientHello message.
     pub fn parse(body: &[u8]) -> ClientHello {
-        let mut draft = Draft { words: Vec::with_capacity(body.len() / 2), ..Draft::default() };
-        draft.hello.len = body.len() as u32;
+        let mut hello = ClientHello { len: body.len() as u32, ..ClientHello::default() };
+        let mut draft = Draft { hello: &mut hello, words: Vec::with_capacity(body.len() / 2) };
         draft.read(body);
-        draft.done()
+        draft.done();
+        hello
     }
 
     /// Reads an SSLv2-compatible ClientHello, from its message type on (RFC 5246 appendix E.2).
     pub fn parse_sslv2(message: &[u8]) -> ClientHello {
-        let mut draft = Draft::default();
-        (draft.hello.len, draft.hello.sslv2) = (message.len() as u32, true);
+        let mut hello = ClientHello { len: message.len() as u32, sslv2: true, ..ClientHello::default() };
+        let mut draft = Draft { hello: &mut hello, words: Vec::new() };
         draft.hello.malformed = draft.read_sslv2(message).is_none();
-        draft.done()
+        draft.done();
+        hello
     }
 
     /// Has what is asked at the end of every session brought into the caches.
@@ -244,13 +249,14 @@ impl ClientHello {
     /// A hello with these lists, without a message to read it from.
     #[cfg(test)]
     pub(super) fn offering(legacy_version: Version, lists: &[(List, &[u16])], alpn: &[&[u8]]) -> ClientHello {
-        let mut draft = Draft::default();
-        draft.hello.legacy_version = legacy_version;
-        draft.hello.alpn = alpn.iter().flat_map(|name| [&[name.len() as u8][..], name].concat()).collect();
+        let alpn = alpn.iter().flat_map(|name| [&[name.len() as u8][..], name].concat()).collect();
+        let mut hello = ClientHello { legacy_version, alpn, ..ClientHello::default() };
+        let mut draft = Draft { hello: &mut hello, words: Vec::new() };
         for (list, values) in lists {
             draft.keep(*list, values.iter().copied(), usize::MAX);
         }
-        draft.done()
+        draft.done();
+        hello
     }
 
     /// Application protocols offered (RFC 7301), as sent.
@@ -328,7 +334,7 @@ impl ClientHello {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     fn read(&mut self, body: &[u8]) {
         let extensions = match parse_tls_handshake_client_hello(body) {
             Ok((rest, parsed)) => {
@@ -391,12 +397,12 @@ impl Draft {
 
     /// `None` where the extension cannot be read.
     fn read_extension(&mut self, typ: u16, data: &[u8], whole: &[u8]) -> Option<()> {
-        let parsed = match typ {
-            ext::SERVER_NAME => parse_tls_extension_sni_content(data),
-            ext::SUPPORTED_GROUPS => parse_tls_extension_elliptic_curves_content(data),
-            ext::EC_POINT_FORMATS => parse_tls_extension_ec_point_formats_content(data),
-            ext::ALPN => parse_tls_extension_alpn_content(data),
-            ext::SUPPORTED_VERSIONS => parse_tls_extension_supported_versions(whole),
+        let (parse, bytes): (Parse, &[u8]) = match typ {
+            ext::SERVER_NAME => (parse_tls_extension_sni_content, data),
+            ext::SUPPORTED_GROUPS => (parse_tls_extension_elliptic_curves_content, data),
+            ext::EC_POINT_FORMATS => (parse_tls_extension_ec_point_formats_content, data),
+            ext::ALPN => (parse_tls_extension_alpn_content, data),
+            ext::SUPPORTED_VERSIONS => (parse_tls_extension_supported_versions, whole),
             // The longest of the lists, and one of plain numbers.
             ext::SIGNATURE_ALGORITHMS => {
                 let list = Reader(data).counted()?;
@@ -414,7 +420,8 @@ impl Draft {
             }
             _ => return Some(()),
         };
-        match parsed.ok()?.1 {
+        let Ok((_, extension)) = &parse(bytes) else { return None };
+        match extension {
             TlsExtension::SNI(names) => {
                 let (_, name) = names.iter().find(|(kind, _)| kind.0 == 0)?;
                 self.hello.server_name = Some(ServerName(name.get(..MAX_NAME).unwrap_or(name).into()));
