@@ -220,7 +220,8 @@ impl Tracker {
                 tag: protection.tag,
                 tls13,
                 tickets_possible,
-                alerts: state.alert_lens(protection.alert_len),
+                alert: state.alert_lens(protection.alert_len)[0],
+                may_be_padded: state.padding.is_none(),
             });
         }
     }

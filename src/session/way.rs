@@ -28,6 +28,8 @@ pub struct WayState {
     pub run_largest: u16,
     /// Records of type application_data (counted to 65,535), and the largest length that those of their contents and padding are multiples of.
     pub blocks: (u16, u16),
+    /// Records of an alert's length after the handshake (TLS 1.3), in all (counted to 65,535).
+    pub short_records: u16,
     /// What is known of its records, where their lengths alone count from here on.
     pub(super) calm: Option<Calm>,
     /// What `newest` are.
@@ -62,8 +64,6 @@ pub struct WayState {
     pub apps_at_peer_finished: u32,
     /// Encrypted records before its Finished (TLS 1.3).
     pub flight: u32,
-    /// Records of an alert's length after the handshake (TLS 1.3), in all.
-    pub short_records: u32,
     /// 0-RTT records.
     pub early: u32,
     /// Up to the end of the line.
@@ -98,12 +98,14 @@ impl Kind {
 pub(super) struct Calm {
     /// Length of a tag or MAC.
     pub tag: u8,
-    /// TLS 1.3: an alert looks like application data, and has one of the lengths in `alerts`.
+    /// TLS 1.3: an alert looks like application data.
     pub tls13: bool,
     /// A record may be a session ticket.
     pub tickets_possible: bool,
-    /// See [`WayState::alert_lens`].
-    pub alerts: [u16; 2],
+    /// Length of a record with an alert …
+    pub alert: u16,
+    /// … or more by SunJSSE's padding: it is not known yet whether there is any.
+    pub may_be_padded: bool,
 }
 
 /// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
@@ -207,8 +209,8 @@ impl WayState {
     #[inline(always)]
     pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: &SealedRecord) {
         self.measure(seen.len.saturating_sub(calm.tag.into()));
-        let [alert, padded_alert] = calm.alerts;
-        if calm.tls13 && (seen.len == alert || seen.len == padded_alert) {
+        let padded = calm.may_be_padded && seen.len == calm.alert.saturating_add(JSSE_PADDING);
+        if calm.tls13 && (seen.len == calm.alert || padded) {
             self.see(seen);
             self.short_records = self.short_records.saturating_add(1);
         } else {
@@ -269,7 +271,7 @@ impl WayState {
     /// The same for what the session's end needs beside that.
     pub fn prefetch_end(&self) {
         prefetch(&self.first_len);
-        prefetch(&self.short_records);
+        prefetch(&self.flight);
     }
 }
 

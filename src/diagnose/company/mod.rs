@@ -252,9 +252,9 @@ impl Company {
     }
 
     fn learn_race(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
-        let Some((parties, from, to)) = self.races.learn(session, name) else { return };
-        for party in parties.into_iter().flatten() {
-            self.touch(touched, Topic::Race(party), (from, to));
+        let Some((parties, from, to)) = &self.races.learn(session, name) else { return };
+        for party in parties.iter().flatten() {
+            self.touch(touched, Topic::Race(*party), (*from, *to));
         }
     }
 
