@@ -22,7 +22,6 @@ use crate::tls::Secrets;
 const CHOSEN: usize = 100_000;
 
 /// What is handed out as soon as it is known.
-#[expect(clippy::large_enum_variant, reason = "nearly all are sessions, and each is handed over once")]
 pub(crate) enum Item {
     /// A session.
     Session(Finished),

@@ -39,7 +39,7 @@ fn the_schema_is_true() {
     }
     let mut bare = sample::clean(5);
     bare.0.tcp_stream = None;
-    bare.0.tls = Box::default();
+    *bare.0.tls = Default::default();
     bare.1.evidence[0].fact = Fact::Missing(1448);
     valid(&session_json(&bare));
     valid(&revised());
