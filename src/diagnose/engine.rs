@@ -123,6 +123,7 @@ fn assemble(session: &Session, cause: &'static str, reading: &mut Reading) -> Bo
     if reading.fault == Fault::Proxy && session.ending == Ending::Rst {
         closed_by = ClosedBy::Proxy;
     }
+    // Built where it stays: it is large.
     Box::write(
         Box::new_uninit(),
         Verdict {

@@ -191,6 +191,7 @@ impl Flow {
         let unacked = half.unacked(peer.acked());
         let repeated = half.repeated();
         let plain = self.reading.plain[way].as_deref();
+        // Built where it stays: it is large.
         Box::write(
             Box::new_uninit(),
             SideFacts {
@@ -354,6 +355,7 @@ impl Flow {
         let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         let decryption = tls.decryption();
+        // Built where it stays: it is large.
         Box::write(
             Box::new_uninit(),
             TlsFacts {

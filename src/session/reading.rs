@@ -85,6 +85,7 @@ impl Reading {
     }
 
     /// Takes in [`Piece::Data`].
+    // In its parts: a piece put together in memory would be read before it had reached the cache.
     #[inline(always)]
     pub fn take_data(&mut self, way: Way, data: (At, u64, &[u8]), from_start: bool, knew: u64, given: Given<'_>, log: &mut Log) {
         let (at, offset, bytes) = data;
