@@ -253,6 +253,9 @@ impl Company {
 
     fn learn_race(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
         let Some((parties, from, to)) = &self.races.learn(session, name) else { return };
+        if self.awaited.is_empty() {
+            return;
+        }
         for party in parties.iter().flatten() {
             self.touch(touched, Topic::Race(*party), (*from, *to));
         }
