@@ -5,7 +5,7 @@ use crate::session::keyed::{Given, Keys};
 use crate::session::log::Log;
 use crate::session::seldom::{ReadAlert, Seldom};
 use crate::session::timeline::What;
-use crate::session::way::{Calm, JSSE_PADDING, SealedRecord, WayState};
+use crate::session::way::{Calm, JSSE_PADDING, SealedRecord, WayState, fits_alert};
 use crate::tls::{
     Body, Chain, ClientHello, ContentType, Extent, Framer, HandshakeType, Input, Message, Protection, RecordHead, ServerHello, Unit,
     Version, whole_record,
@@ -216,12 +216,9 @@ impl Tracker {
         let tls13 = self.is_tls13();
         for way in [Way::AtoB, Way::BtoA] {
             let (state, tickets_possible) = (&mut self.ways[way], tls13 && self.client != Some(way));
-            state.calm = known.filter(|_| state.finished.is_some() && self.framers[way].is_between_records()).map(|protection| Calm {
-                tag: protection.tag,
-                tls13,
-                tickets_possible,
-                alert: state.alert_lens(protection.alert_len)[0],
-                may_be_padded: state.padding.is_none(),
+            state.calm = known.filter(|_| state.finished.is_some() && self.framers[way].is_between_records()).map(|protection| {
+                let (alert, may_be_padded) = state.alert_len(protection.alert_len);
+                Calm { tag: protection.tag, tls13, tickets_possible, alert, may_be_padded }
             });
         }
     }
@@ -237,8 +234,7 @@ impl Tracker {
     /// Length of a record of `way` that holds one alert, for the negotiated protection and what is known of padding.
     pub fn alert_len(&self, way: Way) -> Option<u16> {
         let protection = self.protection.as_ref()?;
-        let padding = if self.is_tls13() { self.ways[way].padding.unwrap_or(0) } else { 0 };
-        Some(protection.alert_len.saturating_add(padding))
+        Some(if self.is_tls13() { self.ways[way].alert_len(protection.alert_len).0 } else { protection.alert_len })
     }
 
     /// Reads of `bytes`, which come at `offset`, whole records of application data as long as there is nothing to note about them but their
@@ -263,8 +259,7 @@ impl Tracker {
         if !self.is_tls13() {
             return protection.fits_alert(len);
         }
-        let [bare, padded] = self.ways[way].alert_lens(protection.alert_len);
-        len == bare || len == padded
+        fits_alert(len, self.ways[way].alert_len(protection.alert_len))
     }
 
     /// Whether a record of `way` may be an alert that is padded to a whole block (RFC 8446 section 5.4), as all its records are. (One record

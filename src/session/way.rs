@@ -102,14 +102,19 @@ pub(super) struct Calm {
     pub tls13: bool,
     /// A record may be a session ticket.
     pub tickets_possible: bool,
-    /// Length of a record with an alert …
+    /// See [`WayState::alert_len`].
     pub alert: u16,
-    /// … or more by SunJSSE's padding: it is not known yet whether there is any.
     pub may_be_padded: bool,
 }
 
 /// SunJSSE pads every TLS 1.3 record by this many bytes (`OutputRecord.T13PaddingHolder`).
 pub(super) const JSSE_PADDING: u16 = 16;
+
+/// A TLS 1.3 record of length `len` can hold an alert, for what [`WayState::alert_len`] says.
+#[inline]
+pub(super) fn fits_alert(len: u16, (alert, may_be_padded): (u16, bool)) -> bool {
+    len == alert || may_be_padded && len == alert.saturating_add(JSSE_PADDING)
+}
 
 /// The greatest common divisor (Euclid).
 fn divisor(mut a: u16, mut b: u16) -> u16 {
@@ -182,13 +187,10 @@ impl WayState {
         self.answer_time.map(|time| At::new(time, self.answer_frame, self.answer_file))
     }
 
-    /// Lengths that a TLS 1.3 record with an alert can have, of which one without padding has `bare`.
+    /// Length of a TLS 1.3 record with an alert, of which one without padding has `bare`; and whether it may be padded beyond that.
     #[inline]
-    pub(super) fn alert_lens(&self, bare: u16) -> [u16; 2] {
-        match self.padding {
-            Some(padding) => [bare.saturating_add(padding); 2],
-            None => [bare, bare.saturating_add(JSSE_PADDING)],
-        }
+    pub(super) fn alert_len(&self, bare: u16) -> (u16, bool) {
+        (bare.saturating_add(self.padding.unwrap_or(0)), self.padding.is_none())
     }
 
     /// Takes note of the length of an encrypted record, tag left out.
@@ -209,8 +211,7 @@ impl WayState {
     #[inline(always)]
     pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: &SealedRecord) {
         self.measure(seen.len.saturating_sub(calm.tag.into()));
-        let padded = calm.may_be_padded && seen.len == calm.alert.saturating_add(JSSE_PADDING);
-        if calm.tls13 && (seen.len == calm.alert || padded) {
+        if calm.tls13 && fits_alert(seen.len, (calm.alert, calm.may_be_padded)) {
             self.see(seen);
             self.short_records = self.short_records.saturating_add(1);
         } else {

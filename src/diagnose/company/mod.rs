@@ -253,6 +253,7 @@ impl Company {
 
     fn learn_race(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
         let Some((parties, from, to)) = &self.races.learn(session, name) else { return };
+        // As a rule; else each party would be moved only to be looked up.
         if self.awaited.is_empty() {
             return;
         }
