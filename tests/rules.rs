@@ -18,9 +18,9 @@ use whohungup::diagnose::rules::{self, Rule};
 use whohungup::session::CloseNotify;
 
 /// What fires on a session: all of it, and what is left when each has given way.
-fn fired(Finished { session, beside, .. }: &Finished) -> (Vec<(&'static Rule, Reading)>, BTreeSet<&'static str>) {
+fn fired(Finished { session, beside, .. }: &Finished) -> (Vec<(&'static Rule, Box<Reading>)>, BTreeSet<&'static str>) {
     let context = Options::default().context(session, beside);
-    let all: Vec<(&Rule, Reading)> = rules::ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, &context)?))).collect();
+    let all: Vec<(&Rule, Box<Reading>)> = rules::ALL.iter().filter_map(|rule| Some((*rule, (rule.check)(session, &context)?))).collect();
     let slugs: BTreeSet<&str> = all.iter().map(|(rule, _)| rule.slug).collect();
     let left = all.iter().filter(|(rule, _)| !rule.yields_to.iter().any(|better| slugs.contains(better))).map(|(rule, _)| rule.slug);
     let left = left.collect();

@@ -10,7 +10,7 @@ use crate::session::{ActKind, Cap, CloseNotify, ClosedBy, Ending, Phase, SealedR
 
 /// The verdict on a session.
 pub fn judge(session: &Session, context: &Context) -> Box<Verdict> {
-    let mut readings: Vec<(&'static Rule, Reading)> = Vec::new();
+    let mut readings: Vec<(&'static Rule, Box<Reading>)> = Vec::new();
     for rule in rules::concerning(session.phase, session.ending) {
         if let Some(reading) = (rule.check)(session, context) {
             readings.push((rule, reading));
@@ -42,7 +42,7 @@ pub fn judge(session: &Session, context: &Context) -> Box<Verdict> {
 }
 
 /// What is said where no rule fired.
-fn explain(session: &Session, context: &Context) -> (&'static Rule, Reading) {
+fn explain(session: &Session, context: &Context) -> (&'static Rule, Box<Reading>) {
     // Where the capture hides what was said last, that is the reason why nothing fits.
     match rules::capture_incomplete::blinded(session) {
         Some(reading) => (&rules::capture_incomplete::RULE, reading),
@@ -51,7 +51,7 @@ fn explain(session: &Session, context: &Context) -> (&'static Rule, Reading) {
 }
 
 /// One reading out of those left. Readings that no order settles and that name different faults decide nothing.
-fn settle<'r>(readings: &'r mut [(&'static Rule, Reading)], session: &Session) -> Option<&'r mut (&'static Rule, Reading)> {
+fn settle<'r>(readings: &'r mut [(&'static Rule, Box<Reading>)], session: &Session) -> Option<&'r mut (&'static Rule, Box<Reading>)> {
     let (settled, others) = readings.split_first_mut()?;
     let (rule, reading) = &mut *settled;
     let disputed = others.iter().any(|(_, other)| other.fault != reading.fault);
@@ -236,7 +236,7 @@ mod tests {
     use crate::diagnose::verdict::Impact;
     use crate::report::sample;
 
-    fn reading(fault: Fault) -> Reading {
+    fn reading(fault: Fault) -> Box<Reading> {
         Reading::new(fault, Confidence::Likely, Impact::Unknown, format!("it was {fault}"))
     }
 

@@ -24,7 +24,7 @@ pub struct Rule {
     /// Causes that say the same thing better: where one of them fires too, this one is silent.
     pub yields_to: &'static [&'static str],
     /// Whether the session shows it. Never, where the session's ending or phase is not among those above.
-    pub check: fn(&Session, &Context) -> Option<Reading>,
+    pub check: fn(&Session, &Context) -> Option<Box<Reading>>,
 }
 
 /// The stages of a session, as the manual groups the causes.
@@ -90,40 +90,43 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A reading with nothing but its sentence.
-    pub fn new(fault: Fault, confidence: Confidence, impact: Impact, summary: impl Into<String>) -> Reading {
-        Reading {
-            fault,
-            confidence,
-            impact,
-            summary: summary.into(),
-            evidence: Vec::new(),
-            ruled_out: Vec::new(),
-            alternatives: Vec::new(),
-            advice: Vec::new(),
-        }
+    /// A reading with nothing but its sentence. Boxed, since it goes from hand to hand, and built where it stays.
+    pub fn new(fault: Fault, confidence: Confidence, impact: Impact, summary: impl Into<String>) -> Box<Reading> {
+        Box::write(
+            Box::new_uninit(),
+            Reading {
+                fault,
+                confidence,
+                impact,
+                summary: summary.into(),
+                evidence: Vec::new(),
+                ruled_out: Vec::new(),
+                alternatives: Vec::new(),
+                advice: Vec::new(),
+            },
+        )
     }
 
     /// Cites a frame.
-    pub fn cite(mut self, citation: Option<Citation>) -> Reading {
+    pub fn cite(mut self: Box<Self>, citation: Option<Citation>) -> Box<Reading> {
         self.evidence.extend(citation);
         self
     }
 
     /// Excludes a party.
-    pub fn rule_out(mut self, fault: Fault, why: impl Into<String>) -> Reading {
+    pub fn rule_out(mut self: Box<Self>, fault: Fault, why: impl Into<String>) -> Box<Reading> {
         self.ruled_out.push(RuledOut { fault, why: why.into() });
         self
     }
 
     /// Names another reading, and what would decide.
-    pub fn or(mut self, fault: Fault, cause: &'static str, why: impl Into<String>, decide_by: impl Into<String>) -> Reading {
+    pub fn or(mut self: Box<Self>, fault: Fault, cause: &'static str, why: impl Into<String>, decide_by: impl Into<String>) -> Box<Reading> {
         self.alternatives.push(Alternative { fault, cause, why: why.into(), decide_by: decide_by.into() });
         self
     }
 
     /// Says what to do.
-    pub fn advise(mut self, what: impl Into<String>) -> Reading {
+    pub fn advise(mut self: Box<Self>, what: impl Into<String>) -> Box<Reading> {
         self.advice.push(what.into());
         self
     }

@@ -77,7 +77,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, alert, at) = session.root_alert()?;
     if side != Side::Server || alert.description != AlertDescription::NO_APPLICATION_PROTOCOL || session.phase == Phase::Established {
         return None;

@@ -80,7 +80,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let closed = session.bare_fin(Side::Server).is_some() || session.root_rst(Side::Server).is_some_and(Rst::fits_sender);
     let root = session.root().filter(|_| closed && session.phase == Phase::ClientHello)?;
     if session.side(Side::Server).bytes > 0 {

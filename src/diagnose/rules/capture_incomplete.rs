@@ -73,7 +73,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     // An end whose sender's last words were not captured: nothing can be said of how it was announced.
     let blind = matches!(session.ending, Ending::Fin | Ending::Rst)
         && (session.capped(Cap::OneDirection)
@@ -92,7 +92,7 @@ fn unheard(session: &Session, side: Side) -> bool {
 }
 
 /// The reading for a session whose capture hides what matters; `None` where it hides nothing.
-pub fn blinded(session: &Session) -> Option<Reading> {
+pub fn blinded(session: &Session) -> Option<Box<Reading>> {
     let unseen = session.ending == Ending::Unseen;
     if !unseen && !BLINDING.iter().any(|cap| session.capped(*cap)) {
         return None;

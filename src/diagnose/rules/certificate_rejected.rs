@@ -89,7 +89,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let rejection = common::certificate_rejection(session)?;
     (rejection.why == common::Objection::Other).then(|| rejection.reading(RULE.slug))
 }

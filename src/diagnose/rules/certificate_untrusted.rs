@@ -91,7 +91,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let rejection = common::certificate_rejection(session)?;
     (rejection.why == common::Objection::Untrusted).then(|| rejection.reading(RULE.slug))
 }

@@ -88,7 +88,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, alert, at) = session.root_alert()?;
     let fits = matches!(alert.description, AlertDescription::HANDSHAKE_FAILURE | AlertDescription::INSUFFICIENT_SECURITY);
     if !fits || side != Side::Server || session.phase != Phase::ClientHello || session.tls.client_hello.is_none() {

@@ -106,7 +106,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     if session.ending != Ending::CloseNotify || session.phase != Phase::Established {
         return None;
     }
@@ -177,7 +177,7 @@ fn never_served(session: &Session, root: &Act) -> bool {
 /// An idle connection is not closed so soon after it came up.
 const AT_ONCE: Span = Span::from_secs(1);
 
-fn turned_away(session: &Session, root: &Act) -> Reading {
+fn turned_away(session: &Session, root: &Act) -> Box<Reading> {
     Reading::new(
         Fault::Undetermined,
         Confidence::Possible,
@@ -199,7 +199,7 @@ fn turned_away(session: &Session, root: &Act) -> Reading {
 }
 
 /// The server took leave properly and owed an answer: what it had said was whole, what it was asked it had not said.
-fn unanswered(session: &Session) -> Reading {
+fn unanswered(session: &Session) -> Box<Reading> {
     let known = session.exchange_state().is_some();
     let doubt = if known { "" } else { ", as far as can be told without keys" };
     let reading = Reading::new(

@@ -91,7 +91,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     if session.phase != Phase::Established || session.root_side() != Some(Side::Client) {
         return None;
     }
@@ -186,7 +186,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 }
 
 /// Keys show that the response was not whole when the client closed.
-fn cut_short(session: &Session, cut: &Cut, root: &Act) -> Option<Reading> {
+fn cut_short(session: &Session, cut: &Cut, root: &Act) -> Option<Box<Reading>> {
     // Who only stopped sending may still have waited for the rest.
     let reset = |act: &Act| act.side == Some(Side::Client) && matches!(act.what, ActKind::Rst(_));
     let reset = reset(root) || session.closing.companions.iter().any(reset);

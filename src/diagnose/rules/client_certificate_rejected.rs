@@ -82,7 +82,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let answer = common::server_objection(session)?;
     let (at, _) = session.tls.client_certificate.filter(|(_, present)| *present)?;
     Some(

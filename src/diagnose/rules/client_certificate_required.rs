@@ -93,7 +93,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let answer = common::server_objection(session)?;
     let required = answer.alert.is_some_and(|alert| alert.description == AlertDescription::CERTIFICATE_REQUIRED);
     let empty = session.tls.client_certificate.filter(|(_, present)| !present);

@@ -89,7 +89,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.root().filter(|root| common::shaking_hands(session) && root.side == Some(Side::Client))?;
     if !matches!(session.ending, Ending::Fin | Ending::CloseNotify) {
         return None;

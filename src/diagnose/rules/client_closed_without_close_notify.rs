@@ -87,7 +87,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.bare_fin(Side::Client).filter(|_| session.phase == Phase::Established)?;
     let client = session.side(Side::Client);
     if client.app_records == 0 {
@@ -126,7 +126,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 }
 
 /// Keys show that the request was not whole.
-fn cut_short(session: &Session, cut: &Cut, close: At) -> Reading {
+fn cut_short(session: &Session, cut: &Cut, close: At) -> Box<Reading> {
     let left = cut.need.map_or(0, |need| need.saturating_sub(cut.have));
     Reading::new(
         Fault::Client,
@@ -153,7 +153,7 @@ const QUIT: [u16; 3] = [22, 29, 21];
 /// Whoever asks something waits longer than this for the answer.
 const AT_ONCE: Span = Span::from_millis(100);
 
-fn took_leave(session: &Session, close: At) -> Reading {
+fn took_leave(session: &Session, close: At) -> Box<Reading> {
     Reading::new(
         Fault::None,
         Confidence::Likely,
@@ -168,7 +168,7 @@ fn took_leave(session: &Session, close: At) -> Reading {
 }
 
 /// The client spoke last: it wanted no answer, or would not wait for it.
-fn unanswered(session: &Session) -> Reading {
+fn unanswered(session: &Session) -> Box<Reading> {
     Reading::new(
         Fault::Undetermined,
         Confidence::Possible,

@@ -84,7 +84,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Client))?;
     if let Some((last, waited)) = common::starved(session)
         && matches!(session.ending, Ending::Fin | Ending::CloseNotify | Ending::Rst)
@@ -152,7 +152,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 }
 
 /// The answer stopped in the middle of a record: whoever held it back is not to be seen from here.
-fn half_an_answer(session: &Session, last: At, waited: Span) -> Reading {
+fn half_an_answer(session: &Session, last: At, waited: Span) -> Box<Reading> {
     Reading::new(
         Fault::Undetermined,
         Confidence::Possible,

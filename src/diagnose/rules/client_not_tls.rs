@@ -85,7 +85,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     let client = session.side(Side::Client);
     let (plain, at) = (client.plain.as_ref()?, client.plain_at?);
     if client.records > 0 || session.tls.client_hello_at.is_some() || session.phase == Phase::Tunneling {

@@ -87,7 +87,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let rst = session.root_rst(Side::Client).filter(|_| common::shaking_hands(session))?;
     let root = session.root()?;
     if rst.fits_sender() {

@@ -87,7 +87,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let cut = session.side(Side::Client).cut_record.filter(|cut| cut.proven && (cut.have > 0 || cut.need > 0))?;
     if session.root_side() != Some(Side::Client) || !matches!(session.ending, Ending::Fin | Ending::Rst) {
         return None;
@@ -132,7 +132,7 @@ fn answered_early(session: &Session, close: At) -> Option<At> {
 }
 
 /// A client need not send on what the server has already answered: 413, 401, a redirect (RFC 9110 section 10.1.1, RFC 9112 section 9.5).
-fn stopped(session: &Session, close: At, answered: At, what: String) -> Reading {
+fn stopped(session: &Session, close: At, answered: At, what: String) -> Box<Reading> {
     Reading::new(
         Fault::Undetermined,
         Confidence::Possible,

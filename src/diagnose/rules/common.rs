@@ -309,7 +309,7 @@ fn expired_issuer(chain: &Chain, now: i64) -> Option<&str> {
 
 impl Rejection<'_> {
     /// The reading, for the rule of that cause.
-    pub fn reading(&self, slug: &'static str) -> Reading {
+    pub fn reading(&self, slug: &'static str) -> Box<Reading> {
         let session = self.session;
         let expired = self.why == Objection::Expired;
         let seen_expired = expired && self.flaw.is_some();
@@ -422,7 +422,7 @@ pub fn server_objection(session: &Session) -> Option<ServerObjection> {
 }
 
 /// A client that left during the handshake.
-pub fn client_left(session: &Session, root: &Act, how: &str) -> Reading {
+pub fn client_left(session: &Session, root: &Act, how: &str) -> Box<Reading> {
     let step = last_step(session, root.at);
     if session.left_after_certificate() {
         return Reading::new(
@@ -453,7 +453,7 @@ pub fn client_left(session: &Session, root: &Act, how: &str) -> Reading {
 }
 
 /// What fits a RST of the side it names, and what else it can have been: unless it was seen to leave that side's host.
-pub fn unless_forged(reading: Reading, session: &Session, rst: &Rst) -> Reading {
+pub fn unless_forged(reading: Box<Reading>, session: &Session, rst: &Rst) -> Box<Reading> {
     if rst.from_here {
         return reading.rule_out(Fault::Proxy, "the RST was captured as it left the host that it names");
     }
@@ -505,7 +505,7 @@ pub fn asked_in_vain(session: &Session) -> bool {
 }
 
 /// A RST that may not have been sent by the side it names.
-pub fn doubt(mut reading: Reading, session: &Session, rst: &Rst, misfits: &[String]) -> Reading {
+pub fn doubt(mut reading: Box<Reading>, session: &Session, rst: &Rst, misfits: &[String]) -> Box<Reading> {
     let side = session.root_side().unwrap_or(Side::Server);
     if rst.kind == RstKind::Reply && !rst.after_own_close {
         reading = reading.cite(tell::inferred(

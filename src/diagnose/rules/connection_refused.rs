@@ -78,7 +78,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     let rst = common::refusal(session)?;
     let syn = session.opening.syn?;
     let took = rst.at.time.since(session.opening.last_syn.unwrap_or(syn).time);
@@ -114,7 +114,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
 }
 
 /// Captured on the server's host, as it left: that host refuses.
-fn refused_here(session: &Session, rst: &Rst, syn: At) -> Reading {
+fn refused_here(session: &Session, rst: &Rst, syn: At) -> Box<Reading> {
     Reading::new(
         Fault::Server,
         Confidence::Likely,
@@ -132,7 +132,7 @@ fn refused_here(session: &Session, rst: &Rst, syn: At) -> Reading {
 }
 
 /// The same port served other connections, over as many hops as the refusal came: it is the host that refuses.
-fn gone(session: &Session, rst: &Rst, syn: At, took: Span, served: &Served) -> Reading {
+fn gone(session: &Session, rst: &Rst, syn: At, took: Span, served: &Served) -> Box<Reading> {
     let when = if served.spoke.at < rst.at { "until" } else { "at" };
     Reading::new(
         Fault::Server,

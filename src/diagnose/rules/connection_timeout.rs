@@ -82,7 +82,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     if session.ending != Ending::NoConnection || common::refusal(session).is_some() {
         return None;
     }

@@ -73,7 +73,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (quoted, error) = session.icmp.iter().find(|(_, error)| common::prohibits(error.kind) || common::rejects_port(error.kind))?;
     if !matches!(session.ending, Ending::NoConnection | Ending::Stall) {
         return None;

@@ -88,7 +88,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, rst) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.root_rst(side)?)))?;
     if rst.from_here {
         return None;
@@ -141,7 +141,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 }
 
 /// A RST in answer to a segment for which there should have been a socket.
-fn suspicion(session: &Session, rst: &Rst) -> Reading {
+fn suspicion(session: &Session, rst: &Rst) -> Box<Reading> {
     let side = session.root_side().unwrap_or(Side::Server);
     let reading = Reading::new(
         Fault::Undetermined,

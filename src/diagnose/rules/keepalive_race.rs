@@ -89,7 +89,7 @@ pub static RULE: Rule = Rule {
 /// A server that closes sooner after its last answer did not wait for another request: it cut off what the client was still sending.
 const IDLE: Span = Span::from_millis(500);
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.root().filter(|root| session.phase == Phase::Established && root.side == Some(Side::Server))?;
     if !matches!(session.ending, Ending::Fin | Ending::CloseNotify) || !session.crossed_by_request() {
         return None;

@@ -77,7 +77,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     if session.phase != Phase::ClientHello || session.tls.client_hello_segments < 2 {
         return None;
     }

@@ -90,7 +90,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     if session.phase != Phase::Established {
         return None;
     }
@@ -140,7 +140,7 @@ fn check(session: &Session, context: &Context) -> Option<Reading> {
 
 /// No answer at all to the first packet after a silence. Seen once, that is any dead path; after the same silence again and again it is a
 /// timer, and of those only a box's ends a connection without a word.
-fn unanswered(session: &Session, same: &SameSilence) -> Option<Reading> {
+fn unanswered(session: &Session, same: &SameSilence) -> Option<Box<Reading>> {
     let (side, lost) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.side(side).unanswered?)))?;
     let reading = Reading::new(
         Fault::Proxy,
@@ -158,14 +158,14 @@ fn again(same: &SameSilence) -> String {
     format!("; {} of these two parties broke after the same silence", tell::plural(u64::from(same.sessions), "session"))
 }
 
-fn cite_others(mut reading: Reading, same: &SameSilence, from: Side) -> Reading {
+fn cite_others(mut reading: Box<Reading>, same: &SameSilence, from: Side) -> Box<Reading> {
     for other in &same.others {
         reading = reading.cite(other.saw(from, format!("the first packet after {} of silence there, too", tell::span(same.silence))));
     }
     reading
 }
 
-fn advised(reading: Reading, timer: bool) -> Reading {
+fn advised(reading: Box<Reading>, timer: bool) -> Box<Reading> {
     let reading = reading.advise(
         "Keep idle connections alive: TCP keep-alive below the box's timer (Linux: net.ipv4.tcp_keepalive_time, SO_KEEPALIVE), or close them sooner in the pool.",
     );

@@ -69,7 +69,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(_: &Session, context: &Context) -> Option<Reading> {
+fn check(_: &Session, context: &Context) -> Option<Box<Reading>> {
     let winner = context.beside.winner.as_deref()?;
     let when = if winner.after >= Span::ZERO {
         format!("{} later", tell::span(winner.after))

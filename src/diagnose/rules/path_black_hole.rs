@@ -88,7 +88,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     if session.ending != Ending::Stall {
         return None;
     }
@@ -130,7 +130,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 
 /// What one side sent never came by, nor did its receiver ever have it, and nothing of it was sent again where this capture could see it: its
 /// sender's own sequence numbers tell that it was sent.
-fn never_arrived(session: &Session) -> Option<Reading> {
+fn never_arrived(session: &Session) -> Option<Box<Reading>> {
     let unanswered = |side: Side| session.side(side).unanswered.is_some();
     if unanswered(Side::Client) || unanswered(Side::Server) {
         return None;
@@ -162,7 +162,7 @@ fn never_arrived(session: &Session) -> Option<Reading> {
 }
 
 /// One side's kernel asked in a silence whether the other one is still there, and heard nothing.
-fn unheard(session: &Session) -> Option<Reading> {
+fn unheard(session: &Session) -> Option<Box<Reading>> {
     let sides = [Side::Client, Side::Server];
     if sides.iter().any(|side| session.side(*side).unanswered.is_some()) {
         return None;
@@ -186,7 +186,7 @@ fn unheard(session: &Session) -> Option<Reading> {
 }
 
 /// What else it can be that nothing comes of `peer` any more; `gone` says how it itself can be the cause.
-fn silenced_by(reading: Reading, session: &Session, peer: Side, gone: &'static str) -> Reading {
+fn silenced_by(reading: Box<Reading>, session: &Session, peer: Side, gone: &'static str) -> Box<Reading> {
     let look = || tell::capture_at(session, peer);
     reading
         .or(Fault::Network, "path-black-hole", "the path loses what is sent, or the answers", look())

@@ -84,7 +84,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let client = session.side(Side::Client);
     let root = session.root()?;
     let closed = matches!(session.ending, Ending::Fin | Ending::Rst | Ending::CloseNotify);

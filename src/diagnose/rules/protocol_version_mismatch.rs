@@ -89,7 +89,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, alert, at) = session.root_alert()?;
     let newest = session.tls.client_hello.as_ref().map(|hello| hello.highest_version());
     let said = alert.description == AlertDescription::PROTOCOL_VERSION;

@@ -80,7 +80,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let story = session.tunnel()?;
     if session.phase != Phase::Tunneling {
         return None;

@@ -80,7 +80,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let story = session.tunnel()?;
     let root = session.root().filter(|root| root.side == Some(Side::Server))?;
     if !matches!(session.ending, Ending::Fin | Ending::Rst) || session.phase < Phase::ClientHello || session.announced(Side::Server) {

@@ -84,7 +84,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let broken = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.side(side).broken?)));
     let complaint = session.root_alert().filter(|(_, alert, _)| {
         session.phase != Phase::ClientHello

@@ -104,7 +104,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.root().filter(|root| common::in_handshake(session) && root.side == Some(Side::Server))?;
     let polite = session.ending == Ending::CloseNotify;
     // What it said before its FIN and nobody got may have been its alert.

@@ -109,7 +109,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let root = session.bare_fin(Side::Server).filter(|_| session.phase == Phase::Established)?;
     let owed = session.outstanding();
     if session.exchange_complete() {
@@ -184,7 +184,7 @@ const BRIEF: u64 = 2_048;
 const PAUSE: Span = Span::from_millis(500);
 
 /// Keys show that nothing was cut off.
-fn complete(session: &Session) -> Reading {
+fn complete(session: &Session) -> Box<Reading> {
     Reading::new(
         Fault::None,
         Confidence::Certain,
@@ -203,7 +203,7 @@ fn complete(session: &Session) -> Reading {
 }
 
 /// Keys show that the response was not whole.
-fn cut_short(session: &Session, cut: &Cut, close: At) -> Reading {
+fn cut_short(session: &Session, cut: &Cut, close: At) -> Box<Reading> {
     let left = cut.need.map_or(0, |need| need.saturating_sub(cut.have));
     Reading::new(
         Fault::Server,

@@ -109,7 +109,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     if session.phase == Phase::Connecting {
         return never_spoken(session);
     }
@@ -187,7 +187,7 @@ const CONVERSATIONS: [Protocol; 6] = [Protocol::Smtp, Protocol::Imap, Protocol::
 const AT_ONCE: Span = Span::from_millis(200);
 
 /// A connection on which the client never said a word: opened in advance, or forgotten.
-fn never_spoken(session: &Session) -> Option<Reading> {
+fn never_spoken(session: &Session) -> Option<Box<Reading>> {
     let root = session.root().filter(|root| root.side == Some(Side::Server))?;
     let up = session.up_before(root.at)?;
     let closed = root.what == ActKind::Fin || session.root_rst(Side::Server).is_some_and(Rst::fits_sender);

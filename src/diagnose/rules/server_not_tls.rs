@@ -86,7 +86,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let server = session.side(Side::Server);
     let (plain, at) = (server.plain.as_ref()?, server.plain_at?);
     let talks = || session.prelude.as_deref().into_iter().flat_map(|story| &story.talks);

@@ -104,7 +104,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     let fall = context.beside.fall.as_deref()?;
     let root = session.root()?;
     // What the end would be called by itself says what it cost.

@@ -102,7 +102,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let rst = session.root_rst(Side::Server).filter(|_| session.phase == Phase::Established)?;
     if !rst.fits_sender() || rst.after_own_close {
         return None;

@@ -98,7 +98,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let rst = session.root_rst(Side::Server).filter(|_| common::in_handshake(session))?;
     let misfits = rst.misfits();
     let fits = rst.fits_sender();

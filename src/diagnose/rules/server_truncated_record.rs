@@ -83,7 +83,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let cut = session.side(Side::Server).cut_record.filter(|cut| cut.proven && (cut.have > 0 || cut.need > 0))?;
     if session.root_side() != Some(Side::Server) || !matches!(session.ending, Ending::Fin | Ending::Rst) {
         return None;

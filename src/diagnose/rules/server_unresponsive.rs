@@ -87,7 +87,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (client, server) = (session.side(Side::Client), session.side(Side::Server));
     // Its answer was lost on the way: its later packets say that there was one.
     if session.ending != Ending::Stall || client.bytes == 0 || client.unanswered.is_some() || server.swallowed() {
@@ -138,7 +138,7 @@ fn check(session: &Session, _: &Context) -> Option<Reading> {
 }
 
 /// The capture ended while the client was still waiting.
-fn waiting(session: &Session) -> Reading {
+fn waiting(session: &Session) -> Box<Reading> {
     let waited = common::since_hello(session, session.last).unwrap_or(Span::ZERO).max(session.capture_end.since(session.last.time));
     Reading::new(
         Fault::Undetermined,

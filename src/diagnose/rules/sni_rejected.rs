@@ -76,7 +76,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, alert, at) = session.root_alert()?;
     if side != Side::Server || alert.description != AlertDescription::UNRECOGNIZED_NAME || session.phase == Phase::Established {
         return None;

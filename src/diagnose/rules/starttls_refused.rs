@@ -87,7 +87,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let story = session.prelude.as_deref().filter(|_| session.tunnel().is_none())?;
     let talk = story.talk()?;
     // Some clients send their ClientHello although the answer was no.
@@ -128,7 +128,7 @@ fn spoke_first(session: &Session, asked: At) -> bool {
 }
 
 /// What the client asked for TLS in is perhaps not what that port speaks: the wrong port, as likely as a server that would not.
-fn another_protocol(session: &Session, protocol: &str) -> Reading {
+fn another_protocol(session: &Session, protocol: &str) -> Box<Reading> {
     let server = session.side(Side::Server);
     let answer = server.plain.as_deref().filter(|plain| !plain.is_empty()).map(common::plain);
     let said = answer.as_ref().map_or("it closed without an answer".to_owned(), |answer| format!("it said {answer}"));
@@ -152,7 +152,7 @@ fn another_protocol(session: &Session, protocol: &str) -> Reading {
 }
 
 /// The client took the no for an answer and went on without TLS, as `sslmode=prefer` does: nothing failed, but nothing is encrypted.
-fn went_on(said: String) -> Reading {
+fn went_on(said: String) -> Box<Reading> {
     Reading::new(
         Fault::None,
         Confidence::Likely,

@@ -89,7 +89,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, context: &Context) -> Option<Reading> {
+fn check(session: &Session, context: &Context) -> Option<Box<Reading>> {
     let at = session.tls.certificate_at?;
     let chain = session.tls.certificates.as_deref()?;
     let leaf = chain.leaf.as_deref()?;

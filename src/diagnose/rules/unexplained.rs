@@ -76,12 +76,12 @@ pub static RULE: Rule = Rule {
 };
 
 /// Never fires by itself: the engine falls back to it.
-fn check(_: &Session, _: &Context) -> Option<Reading> {
+fn check(_: &Session, _: &Context) -> Option<Box<Reading>> {
     None
 }
 
 /// What can be said of an end that no rule explains.
-pub fn explain(session: &Session, _: &Context) -> Reading {
+pub fn explain(session: &Session, _: &Context) -> Box<Reading> {
     let how = match session.ending {
         Ending::CloseNotify => "a close_notify",
         Ending::Fin => "a FIN",
@@ -125,7 +125,7 @@ pub fn explain(session: &Session, _: &Context) -> Reading {
 }
 
 /// The capturing host itself answers for a socket that it does not have (any more).
-fn lost_here(side: Side, rst: &Rst) -> Reading {
+fn lost_here(side: Side, rst: &Rst) -> Box<Reading> {
     Reading::new(
         Fault::from(side),
         Confidence::Likely,

@@ -72,7 +72,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (quoted, error) = session.icmp.iter().find(|(_, error)| common::unreachable(error.kind))?;
     if !matches!(session.ending, Ending::NoConnection | Ending::Stall) {
         return None;

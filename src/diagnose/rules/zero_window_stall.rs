@@ -76,7 +76,7 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-fn check(session: &Session, _: &Context) -> Option<Reading> {
+fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     let (side, since) = [Side::Client, Side::Server].into_iter().find_map(|side| Some((side, session.stopped_reading(side)?)))?;
     if session.ending == Ending::Open {
         return None;
