@@ -31,7 +31,10 @@ impl Analyzer {
         // One loop for each link of the chain: what one turn of a loop waits for, those after it wait for at the same time.
         let mut ahead = [Ahead::default(); BATCH];
         for (ahead, frame) in ahead.iter_mut().zip(frames) {
-            *ahead = self.look_ahead(frame);
+            *ahead = self.glance(frame);
+        }
+        for ahead in ahead.iter_mut().take(frames.len()) {
+            self.look_ahead(ahead);
         }
         let (mut flows, mut states) = (ahead.iter(), ahead.iter());
         flows.by_ref().take(FLOWS_AHEAD).for_each(|soon| self.prefetch_flow(soon));
@@ -50,15 +53,21 @@ impl Analyzer {
         }
     }
 
-    /// Where the connection of a frame's segment stands, if that can be said at a glance.
+    /// What of a frame's segment can be said at a glance.
     #[inline]
-    fn look_ahead(&self, frame: &Frame<'_>) -> Ahead {
+    fn glance(&self, frame: &Frame<'_>) -> Ahead {
         let Some(Glance { key, way, has_data, flags }) = glance(frame) else { return Ahead::default() };
-        if flags.has(TcpFlags::SYN) {
+        if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
             self.streams.prefetch(&key);
         }
         let turns = flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0;
-        Ahead { place: self.flows.likely(&key), way, has_data, turns }
+        Ahead { hash: self.flows.hash(&key), place: None, way, has_data, turns }
+    }
+
+    /// Where the connection of a segment stands.
+    #[inline]
+    fn look_ahead(&self, ahead: &mut Ahead) {
+        ahead.place = self.flows.likely(ahead.hash);
     }
 
     /// Has what a segment needs of its connection brought into the caches.
@@ -83,6 +92,8 @@ impl Analyzer {
 /// What is guessed of a frame before its turn.
 #[derive(Clone, Copy, Default)]
 struct Ahead {
+    /// Its connection's [`Table::hash`].
+    hash: u64,
     /// Where its connection stands, if it stands anywhere.
     place: Option<u32>,
     way: Way,

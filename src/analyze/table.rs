@@ -48,11 +48,17 @@ impl Table {
         self.places.find(self.hasher.hash_one(key), |place| keyed(flows, *place) == Some(key)).copied()
     }
 
+    /// What a connection is found by.
+    #[inline]
+    pub(super) fn hash(&self, key: &FlowKey) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     /// The place at which it stands if it stands anywhere, almost always: connections themselves are not looked at. What says where it is in
     /// memory is asked for.
     #[inline]
-    pub(super) fn likely(&self, key: &FlowKey) -> Option<u32> {
-        let place = *self.places.find(self.hasher.hash_one(key), |_| true)?;
+    pub(super) fn likely(&self, hash: u64) -> Option<u32> {
+        let place = *self.places.find(hash, |_| true)?;
         self.flows.get(place as usize).into_iter().for_each(prefetch);
         Some(place)
     }
