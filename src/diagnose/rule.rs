@@ -120,7 +120,13 @@ impl Reading {
     }
 
     /// Names another reading, and what would decide.
-    pub fn or(mut self: Box<Self>, fault: Fault, cause: &'static str, why: impl Into<String>, decide_by: impl Into<String>) -> Box<Reading> {
+    pub fn or(
+        mut self: Box<Self>,
+        fault: Fault,
+        cause: &'static str,
+        why: impl Into<String>,
+        decide_by: impl Into<String>,
+    ) -> Box<Reading> {
         self.alternatives.push(Alternative { fault, cause, why: why.into(), decide_by: decide_by.into() });
         self
     }

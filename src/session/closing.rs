@@ -143,7 +143,7 @@ fn collect(flow: &Flow, sealed: &PerWay<Option<(SealedRecord, SealedReading)>>, 
 
 /// Whether an alert in clear is a closing act: a warning that nothing follows up on is not.
 fn closes(tls: &Tracker, alert: Alert) -> bool {
-    if alert.is_fatal(tls.version) || alert.description == AlertDescription::CLOSE_NOTIFY {
+    if alert.is_fatal(tls.handshake.version) || alert.description == AlertDescription::CLOSE_NOTIFY {
         return true;
     }
     alert.description == AlertDescription::USER_CANCELED
@@ -169,9 +169,9 @@ pub(super) fn is_half_close(flow: &Flow, way: Way) -> bool {
 /// The encrypted record of an alert's size that stands last in its direction, and what its place lets it be.
 fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, SealedReading)> {
     let tls = flow.reading.tls.as_ref()?;
-    let state = &tls.ways[way];
+    let (state, passed) = (&tls.ways[way], &tls.handshake.ways[way]);
     let last = state.last()?;
-    if let Some(fatal) = state.fatal_by_place.as_deref().copied() {
+    if let Some(fatal) = passed.fatal_by_place.as_deref().copied() {
         return Some((fatal, SealedReading::Fatal));
     }
     // What was opened is known, and if it is an alert, it stands among those.
@@ -188,8 +188,8 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
     };
     // Who has just read what no record can be has only one thing to say (RFC 8446 section 6.2).
     let peer = &tls.ways[peer_way];
-    let read_garbage =
-        peer.broken.as_ref().is_some_and(|broken| broken.0 < last.at) && peer.last().is_some_and(|good| last.knew > good.end());
+    let read_garbage = tls.handshake.ways[peer_way].broken.as_ref().is_some_and(|broken| broken.0 < last.at)
+        && peer.last().is_some_and(|good| last.knew > good.end());
     if read_garbage {
         return Some((last, SealedReading::Fatal));
     }
@@ -202,13 +202,13 @@ fn sealed_alert(flow: &Flow, way: Way, client: Way) -> Option<(SealedRecord, Sea
         }
         let reading = match (tls.is_established(), peer_bare_fin()) {
             (_, true) => SealedReading::Unclear,
-            (false, _) if tls.version.is_some() => SealedReading::Fatal,
+            (false, _) if tls.handshake.version.is_some() => SealedReading::Fatal,
             _ => SealedReading::CloseNotify,
         };
         return Some((last, reading));
     }
     // Java announces its close with two padded records: user_canceled, then close_notify.
-    let pair = state.padding == Some(16) && state.before_last().is_some_and(|before| before.typ == 23 && before.len == last.len);
+    let pair = passed.padding == Some(16) && state.before_last().is_some_and(|before| before.typ == 23 && before.len == last.len);
     let (first, run) = if pair { (state.before_last().unwrap_or(last), 2) } else { (last, 1) };
     let peer_closed = || peer.last().is_some_and(|end| last.knew > end.offset) && announced(tls, peer_way);
     let reading = if state.short_records > run || peer_bare_fin() || two_byte_messages(flow, tls, client) {
@@ -239,7 +239,7 @@ fn left_open(flow: &Flow, tls: &Tracker, way: Way, client: Way, last: &SealedRec
 
 /// An alert about the client's Finished comes right after it; later, and with no client certificate to look into, it is a goodbye.
 fn belated(tls: &Tracker, client: Way, last: &SealedRecord) -> bool {
-    let finished = tls.ways[client].finished.filter(|_| tls.seldom().client_certificate.is_none());
+    let finished = tls.handshake.ways[client].finished.filter(|_| tls.seldom().client_certificate.is_none());
     finished.is_some_and(|finished| last.at.time.since(finished.time) >= PROMPT)
 }
 
@@ -274,7 +274,7 @@ fn looks_like_alert(tls: &Tracker, way: Way, record: &SealedRecord) -> bool {
     match record.typ {
         21 => record.len != 2,
         23 if tls.joined() => record.len == USUAL_ALERT && tls.ways[way].records > 1,
-        23 => tls.is_tls13() && tls.ways[way].finished.is_some() && tls.is_alert_sized(way, record.len),
+        23 => tls.is_tls13() && tls.handshake.ways[way].finished.is_some() && tls.is_alert_sized(way, record.len),
         _ => false,
     }
 }
@@ -287,9 +287,9 @@ fn anything_closed(flow: &Flow) -> bool {
 fn two_byte_messages(flow: &Flow, tls: &Tracker, client: Way) -> bool {
     let chatty =
         |name: &[u8]| matches!(name, b"mqtt" | b"x-amzn-mqtt-ca" | b"xmpp-client" | b"xmpp-server" | b"irc" | b"stun.turn" | b"ftp");
-    let by_name = || match tls.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
+    let by_name = || match tls.handshake.server_hello.as_ref().and_then(|hello| hello.alpn.as_deref()) {
         Some(chosen) => chatty(chosen),
-        None => tls.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(chatty)),
+        None => tls.handshake.client_hello.as_ref().is_some_and(|hello| hello.alpn().any(chatty)),
     };
     matches!(flow.conn.key.destination(client).port, 8883 | 8084 | 992 | 994 | 6697) || by_name()
 }
@@ -479,7 +479,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
     // It waited for a first answer that never came, though everything it sent was acknowledged. (Of a connection joined later nobody knows
     // what was answered before.)
     let begun = half.syn_seen() || peer.syn_seen();
-    let hello = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at).map(|(end, _)| end);
+    let hello = flow.reading.tls.as_ref().and_then(|tls| tls.handshake.client_hello_at).map(|(end, _)| end);
     let asked = hello.or_else(|| half.first_data().filter(|_| begun));
     let waited = asked.is_some_and(|asked| root.at.time.since(asked.time) >= PATIENCE);
     let silent = peer.packets() > 0 && peer.first_data().is_none_or(|answer| answer > root.at);
@@ -488,7 +488,7 @@ fn gave_up(flow: &Flow, client: Way, root: &Act) -> bool {
 
 /// A ClientHello was acknowledged, and no answer came for so long that none was on its way when the capture ended.
 fn unanswered_hello(flow: &Flow, client: Way, end: At) -> bool {
-    let asked = flow.reading.tls.as_ref().and_then(|tls| tls.client_hello_at);
+    let asked = flow.reading.tls.as_ref().and_then(|tls| tls.handshake.client_hello_at);
     let peer = flow.conn.half(client.opposite());
     asked.is_some_and(|(asked, _)| end.time.since(asked.time) >= HELLO_PATIENCE) && peer.packets() > 0 && peer.first_data().is_none()
 }

@@ -10,7 +10,7 @@ use crate::session::closing::{self, Conclusion};
 use crate::session::facts::{CutRecord, Fin, Grounds, LastRecord, Opening, Session, SideFacts, TlsFacts, Unanswered};
 use crate::session::flow::Flow;
 use crate::session::tracker::Tracker;
-use crate::session::way::WayState;
+use crate::session::way::{Milestones, WayState};
 use crate::session::words::{Cap, CloseNotify, ClosedBy, Ending, Phase};
 use crate::tcp::Half;
 use crate::tls::AlertDescription;
@@ -30,7 +30,7 @@ pub struct Surroundings<'a> {
 impl Flow {
     /// Which way the client sends, and whether that was seen or guessed.
     pub fn client(&self, surroundings: &Surroundings<'_>) -> (Way, bool) {
-        let hello = self.reading.tls.as_ref().and_then(|tls| tls.client);
+        let hello = self.reading.tls.as_ref().and_then(|tls| tls.handshake.client);
         let spoken = self.reading.prelude.as_ref().and_then(|prelude| prelude.story().client);
         if let Some(way) = hello.or(self.conn.client).or(spoken) {
             return (way, true);
@@ -62,7 +62,8 @@ impl Flow {
             ending = Ending::Unseen;
             closed_by = ClosedBy::Unknown;
         }
-        let framing_lost = self.reading.tls.as_ref().is_some_and(|tls| tls.ways[Way::AtoB].was_lost || tls.ways[Way::BtoA].was_lost);
+        let framing_lost =
+            self.reading.tls.as_ref().is_some_and(|tls| tls.handshake.ways[Way::AtoB].was_lost || tls.handshake.ways[Way::BtoA].was_lost);
         let padded = self.reading.tls.as_ref().is_some_and(|tls| padded_last(tls, Way::AtoB) || padded_last(tls, Way::BtoA));
         let exchange = self.exchange(&sides).map(Box::new);
         // Built where it stays, almost: it is large.
@@ -144,15 +145,15 @@ impl Flow {
             };
         };
         let server = client.opposite();
-        if tls.is_established() || (tls.client_hello_at.is_none() && tls.server_hello_at.is_none() && only_data(tls)) {
+        if tls.is_established() || (tls.handshake.client_hello_at.is_none() && tls.handshake.server_hello_at.is_none() && only_data(tls)) {
             Phase::Established
-        } else if tls.server_hello_at.is_some()
+        } else if tls.handshake.server_hello_at.is_some()
             || tls.seldom().hello_retry.is_some()
-            || tls.ways[server].flight > 0
+            || tls.handshake.ways[server].flight > 0
             || tls.seldom().server_hello_done.is_some()
         {
             Phase::Handshake
-        } else if tls.client_hello_at.is_some() || tls.ways[client].records > 0 || tls.framer(client).in_record().is_some() {
+        } else if tls.handshake.client_hello_at.is_some() || tls.ways[client].records > 0 || tls.framer(client).in_record().is_some() {
             Phase::ClientHello
         } else if self.reading.prelude.as_ref().is_some_and(|prelude| asked(prelude.story())) {
             Phase::Tunneling
@@ -164,13 +165,13 @@ impl Flow {
     fn side(&self, way: Way) -> Box<SideFacts> {
         let half = self.conn.half(way);
         let peer = self.conn.half(way.opposite());
-        let tls = self.reading.tls.as_deref();
+        let tls = self.reading.tls.as_ref();
         let silent;
-        let state = match tls {
-            Some(tls) => &tls.ways[way],
+        let (state, passed) = match tls {
+            Some(tls) => (&tls.ways[way], &tls.handshake.ways[way]),
             None => {
-                silent = WayState::default();
-                &silent
+                silent = (WayState::default(), Milestones::default());
+                (&silent.0, &silent.1)
             }
         };
         let (keep_alives, last_keep_alive) = half.keep_alives();
@@ -206,11 +207,11 @@ impl Flow {
                 records: state.records,
                 app_records: state.app_records,
                 app_bytes: state.app_bytes,
-                first_app: state.first_app,
-                last_app: state.last_app().map(|(at, _)| at),
+                first_app: passed.first_app,
+                last_app: state.last_app(passed).map(|(at, _)| at),
                 turns: state.turns,
                 last_app_end: state.last_app_end,
-                last_app_knew: state.last_app().map_or(0, |(_, knew)| knew),
+                last_app_knew: state.last_app(passed).map_or(0, |(_, knew)| knew),
                 // All that a side says comes before its FIN, in whatever order it was captured.
                 at_close: self.said_at_close(way).filter(|_| !self.closed_first(way)).unwrap_or_else(|| self.said(way)),
                 last_record: state.last().map(|last| LastRecord { at: last.at, typ: last.typ, len: last.len }),
@@ -240,7 +241,7 @@ impl Flow {
                 local: half.sender().local(),
                 plain: plain.map(|plain| plain.bytes.clone()),
                 plain_at: plain.map(|plain| plain.at),
-                broken: state.broken.as_ref().filter(|_| state.records > 0).map(|broken| (broken.0, broken.1)),
+                broken: passed.broken.as_ref().filter(|_| state.records > 0).map(|broken| (broken.0, broken.1)),
                 bad_checksums: half.bad_checksums(),
                 conflicting_overlaps: half.conflicts(),
                 duplicates: half.duplicates(),
@@ -264,7 +265,7 @@ impl Flow {
         let stream_end = half.fin().map(|fin| half.offset_of(fin.seq));
         // A FIN says where the stream ends. Without one the end is where its sender's newest byte was, if the receiver has no more than that.
         let whole = stream_end.is_none_or(|end| end == half.delivered());
-        let unseen = tls.ways[way].was_lost || self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss);
+        let unseen = tls.handshake.ways[way].was_lost || self.gaps(way).iter().any(|(_, _, why)| *why != GapReason::PathLoss);
         Some(CutRecord {
             at: partial.start,
             until,
@@ -297,17 +298,17 @@ impl Flow {
         }
         // A direction that spoke without a hello seen, or whose framing was lost, may have said anything; but
         // no alert is as long as what a side that spoke last said last.
-        let blind = !half.syn_seen() && tls.client_hello_at.is_none();
+        let blind = !half.syn_seen() && tls.handshake.client_hello_at.is_none();
         let heard = tls.ways[way.opposite()].last().map(|last| last.at);
         let spoke_last = state.last().is_some_and(|last| last.typ == 23 && last.len > LONGEST_ALERT && Some(last.at) > heard);
-        if state.was_lost || half.packets() == 0 || blind && !spoke_last {
+        if tls.handshake.ways[way].was_lost || half.packets() == 0 || blind && !spoke_last {
             return CloseNotify::Unknown;
         }
         if !self.gaps(way).is_empty() && !self.framed_throughout(way) {
             return CloseNotify::Unknown;
         }
         // Where the ServerHello went unseen, so did what would tell an alert from data.
-        let hidden = tls.is_tls13() || tls.version.is_none();
+        let hidden = tls.is_tls13() || tls.handshake.version.is_none();
         let looks = state.last().is_some_and(|last| last.typ == 23 && !last.opened && hidden && tls.is_alert_sized(way, last.len));
         if looks || padded_last(tls, way) {
             return CloseNotify::Unknown;
@@ -343,16 +344,16 @@ impl Flow {
     /// Holes lie wholly inside records: the framing is certain all the same.
     fn framed_throughout(&self, way: Way) -> bool {
         let begun = |tls: &Tracker| tls.ways[way].records > 0 || tls.framer(way).in_record().is_some();
-        self.reading.tls.as_ref().is_some_and(|tls| !tls.ways[way].was_lost && begun(tls))
+        self.reading.tls.as_ref().is_some_and(|tls| !tls.handshake.ways[way].was_lost && begun(tls))
     }
 
     fn tls_facts(&mut self, client: Way) -> Box<TlsFacts> {
         let Some(tls) = &mut self.reading.tls else { return Box::default() };
         // What stood behind a hole was read later than it came.
-        if let Some(seldom) = &mut tls.seldom {
+        if let Some(seldom) = &mut tls.handshake.seldom {
             seldom.alerts.sort_by_key(|alert| alert.at);
         }
-        let hello_segments = tls.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
+        let hello_segments = tls.handshake.client_hello_at.map_or(0, |(end, start)| if end.frame == start.frame { 1 } else { 2 });
         let side = |way: Way| if way == client { Side::Client } else { Side::Server };
         let decryption = tls.decryption();
         // Built where it stays: it is large.
@@ -361,28 +362,28 @@ impl Flow {
             TlsFacts {
                 decryption,
                 seen: tls.has_records(),
-                client_hello: tls.client_hello.take(),
-                client_hello_at: tls.client_hello_at.map(|(end, _)| end),
+                client_hello: tls.handshake.client_hello.take(),
+                client_hello_at: tls.handshake.client_hello_at.map(|(end, _)| end),
                 client_hello_segments: hello_segments,
-                suite: tls.server_hello.as_ref().map(|hello| hello.suite),
-                server_hello: tls.server_hello.take(),
-                server_hello_at: tls.server_hello_at,
-                version: tls.version,
-                protection: tls.protection,
+                suite: tls.handshake.server_hello.as_ref().map(|hello| hello.suite),
+                server_hello: tls.handshake.server_hello.take(),
+                server_hello_at: tls.handshake.server_hello_at,
+                version: tls.handshake.version,
+                protection: tls.handshake.protection,
                 hello_retry: tls.seldom().hello_retry,
-                resumed: tls.resumed,
-                early_data: tls.ways[client].early > 0,
+                resumed: tls.handshake.resumed,
+                early_data: tls.handshake.ways[client].early > 0,
                 renegotiations: tls.seldom().renegotiations,
-                certificates: tls.certificates.take(),
-                certificate_at: tls.certificate_at.filter(|_| !tls.resumed),
+                certificates: tls.handshake.certificates.take(),
+                certificate_at: tls.handshake.certificate_at.filter(|_| !tls.handshake.resumed),
                 certificate_request: tls.seldom().certificate_request,
                 client_certificate: tls.seldom().client_certificate,
-                finished: PerSide { client: tls.ways[client].finished, server: tls.ways[client.opposite()].finished },
+                finished: PerSide { client: tls.handshake.ways[client].finished, server: tls.handshake.ways[client.opposite()].finished },
                 change_cipher_spec: PerSide {
-                    client: tls.ways[client].change_cipher_spec,
-                    server: tls.ways[client.opposite()].change_cipher_spec,
+                    client: tls.handshake.ways[client].change_cipher_spec,
+                    server: tls.handshake.ways[client.opposite()].change_cipher_spec,
                 },
-                padding: PerSide { client: tls.ways[client].padding, server: tls.ways[client.opposite()].padding },
+                padding: PerSide { client: tls.handshake.ways[client].padding, server: tls.handshake.ways[client.opposite()].padding },
                 alerts: tls.seldom().alerts.iter().map(|alert| (side(alert.way), alert.at, alert.alert)).collect(),
             },
         )
@@ -391,7 +392,7 @@ impl Flow {
 
 /// What the direction said last may be an alert, padded to a whole block as all its records are. (What it began after that was none.)
 fn padded_last(tls: &Tracker, way: Way) -> bool {
-    let hidden = tls.is_tls13() || tls.version.is_none();
+    let hidden = tls.is_tls13() || tls.handshake.version.is_none();
     let last = tls.ways[way].last().filter(|last| last.typ == 23 && !last.opened && hidden && tls.framer(way).in_record().is_none());
     last.is_some_and(|last| tls.may_be_padded_alert(way, last.len))
 }

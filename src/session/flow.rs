@@ -22,10 +22,10 @@ const GAPS_KEPT: usize = 4;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Flow {
-    /// Its streams.
-    pub reading: Reading,
     /// The timeline.
     pub log: Log,
+    /// Its streams.
+    pub reading: Reading,
     /// Its TCP side.
     pub conn: Connection,
     /// What was when the first FIN or RST came.
@@ -37,7 +37,7 @@ pub struct Flow {
 // Each part begins where a line of memory does, if the flow does: allocators that keep pieces of this size side by side see to that unasked, and
 // are quicker when they are not asked. They have no larger piece at hand that would be filled as well.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Flow>() == 768 && std::mem::offset_of!(Flow, conn) == 64);
+const _: () = assert!(size_of::<Flow>() == 1024 && std::mem::offset_of!(Flow, conn) == 320);
 
 /// What was when the first FIN or RST came, of either side, and each side's FIN.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Flow {
         if let Some(tls) = self.reading.tls.as_ref().filter(|_| with_data) {
             tls.prefetch(way);
             if !self.reading.is_calm(way) {
-                tls.prefetch_handshake(way);
+                tls.handshake.prefetch(way);
             }
         }
     }
@@ -199,7 +199,7 @@ impl Flow {
 
     /// Bytes held of records whose secrets may still come.
     pub fn held_records(&self) -> usize {
-        self.reading.tls.as_ref().and_then(|tls| tls.keys.as_ref()).map_or(0, |keys| keys.held_bytes())
+        self.reading.tls.as_ref().and_then(|tls| tls.handshake.keys.as_ref()).map_or(0, |keys| keys.held_bytes())
     }
 
     /// With holes closed: what stands unfinished at the end of either stream is taken down too.
@@ -361,7 +361,7 @@ impl Flow {
             let state = &tls.ways[way];
             Said {
                 records: state.app_records,
-                last: state.last_app().map(|(at, _)| at),
+                last: state.last_app(&tls.handshake.ways[way]).map(|(at, _)| at),
                 last_answer: state.last_answer(),
                 longest: state.run_largest,
             }

@@ -193,17 +193,17 @@ impl Tracker {
     pub(super) fn look_for_keys(&mut self, message: &Message<'_>, given: Given<'_>) {
         let Some(secrets) = given.secrets.filter(|secrets| !secrets.is_empty() || secrets.may_grow()) else { return };
         match message.typ {
-            HandshakeType::CLIENT_HELLO if self.server_hello.is_none() => {
+            HandshakeType::CLIENT_HELLO if self.handshake.server_hello.is_none() => {
                 self.begin_keys(secrets, given);
-                if let Some(keys) = self.keys.as_mut().filter(|_| secrets.has_pre_masters()) {
+                if let Some(keys) = self.handshake.keys.as_mut().filter(|_| secrets.has_pre_masters()) {
                     keys.messages = Some(Vec::new());
                 }
             }
             // A key log's lines may come between the two hellos.
-            HandshakeType::SERVER_HELLO if self.keys.is_none() => self.begin_keys(secrets, given),
+            HandshakeType::SERVER_HELLO if self.handshake.keys.is_none() => self.begin_keys(secrets, given),
             _ => {}
         }
-        let Some(mut keys) = self.keys.take() else { return };
+        let Some(mut keys) = self.handshake.keys.take() else { return };
         if let Some(messages) = &mut keys.messages
             && messages.len() + message.bytes.len() < given.limits.handshake_flow
         {
@@ -213,28 +213,28 @@ impl Tracker {
             messages.extend_from_slice(&message.bytes);
         }
         if let (HandshakeType::SERVER_HELLO | HandshakeType::CLIENT_KEY_EXCHANGE, Some(client), Some(server)) =
-            (message.typ, &self.client_hello, &self.server_hello)
+            (message.typ, &self.handshake.client_hello, &self.handshake.server_hello)
         {
             let key_exchange = (message.typ == HandshakeType::CLIENT_KEY_EXCHANGE).then_some(&*message.bytes);
             keys.settle(client, server, key_exchange, secrets, given);
         }
-        self.keys = Some(keys);
+        self.handshake.keys = Some(keys);
         self.hold_records(given);
     }
 
     /// The ClientHello is there, which names the secrets.
     fn begin_keys(&mut self, secrets: &Secrets, given: Given<'_>) {
-        let Some(hello) = &self.client_hello else { return };
-        let mut keys = self.keys.take().unwrap_or_default();
+        let Some(hello) = &self.handshake.client_hello else { return };
+        let mut keys = self.handshake.keys.take().unwrap_or_default();
         if keys.opener.is_none() {
             keys.opener = Opener::tls13(hello, secrets, given.message_limit());
         }
-        self.keys = Some(keys);
+        self.handshake.keys = Some(keys);
     }
 
     /// Asks the framers for as much of the sealed records as can be used.
     fn hold_records(&mut self, given: Given<'_>) {
-        let Some(keys) = &self.keys else { return };
+        let Some(keys) = &self.handshake.keys else { return };
         let waiting = given.may_learn();
         let len = match (&keys.opener, waiting) {
             (Some(_), _) => u16::MAX,
@@ -242,9 +242,9 @@ impl Tracker {
             (None, true) => u16::MAX,
             (None, false) => 0,
         };
-        if len == 0 && keys.messages.is_none() && self.server_hello.is_some() {
+        if len == 0 && keys.messages.is_none() && self.handshake.server_hello.is_some() {
             // No secret fits, and none will come.
-            self.keys = None;
+            self.handshake.keys = None;
         }
         for way in [Way::AtoB, Way::BtoA] {
             self.framer_mut(way).hold_sealed(len);
@@ -261,7 +261,7 @@ impl Tracker {
         given: Given<'_>,
         log: &mut Log,
     ) -> bool {
-        let Some(mut keys) = self.keys.take() else { return false };
+        let Some(mut keys) = self.handshake.keys.take() else { return false };
         let side = self.side(way);
         let mut opened = false;
         let plain_ccs = head.typ == ContentType::CHANGE_CIPHER_SPEC && matches!(body, Body::Read);
@@ -287,7 +287,7 @@ impl Tracker {
             _ => {}
         }
         let (client_hello, server_hello) = (content.client_hello, content.server_hello);
-        let finished = self.ways[way].finished.is_some() || keys.application.bytes[way] > 0;
+        let finished = self.handshake.ways[way].finished.is_some() || keys.application.bytes[way] > 0;
         if !opened && finished && head.typ == ContentType::APPLICATION_DATA && matches!(body, Body::Sealed(_)) {
             keys.application.gap();
         }
@@ -296,7 +296,7 @@ impl Tracker {
         } else if given.may_learn() {
             self.wait_for_keys(&mut keys, way, head, body, seen, given);
         }
-        self.keys = Some(keys);
+        self.handshake.keys = Some(keys);
         opened
     }
 
@@ -325,7 +325,7 @@ impl Tracker {
 
     /// A hole hid an unknown number of records.
     pub(super) fn lose_count(&mut self, way: Way) {
-        if let Some(keys) = &mut self.keys {
+        if let Some(keys) = &mut self.handshake.keys {
             keys.hole[way] = true;
             keys.application.gap();
         }
@@ -333,9 +333,9 @@ impl Tracker {
 
     /// The session is over: secrets that came too late for its records may open those that were held.
     pub(super) fn look_once_more(&mut self, given: Given<'_>, log: &mut Log) {
-        let Some(mut keys) = self.keys.take() else { return };
+        let Some(mut keys) = self.handshake.keys.take() else { return };
         if !keys.held.is_empty()
-            && let (Some(client), Some(server), Some(secrets)) = (&self.client_hello, &self.server_hello, given.secrets)
+            && let (Some(client), Some(server), Some(secrets)) = (&self.handshake.client_hello, &self.handshake.server_hello, given.secrets)
         {
             match &mut keys.opener {
                 Some(opener) => opener.learn(secrets),
@@ -349,7 +349,7 @@ impl Tracker {
                 }
             }
         }
-        self.keys = Some(keys);
+        self.handshake.keys = Some(keys);
     }
 
     fn open_held(&mut self, opener: &mut Opener, held: &Held, application: &mut ApplicationData, given: Given<'_>, log: &mut Log) {
@@ -367,15 +367,15 @@ impl Tracker {
             self.inner(held.way, &held.seen, inner, true, &mut content, log);
         });
         if opened {
-            let state = &mut self.ways[held.way];
-            state.note_opened(held.seen.offset);
+            self.ways[held.way].note_opened(held.seen.offset);
+            let state = &mut self.handshake.ways[held.way];
             state.fatal_by_place = state.fatal_by_place.take().filter(|record| record.offset != held.seen.offset);
         }
     }
 
     /// How much was opened.
     pub(super) fn decryption(&self) -> Decryption {
-        let Some(keys) = &self.keys else { return Decryption::default() };
+        let Some(keys) = &self.handshake.keys else { return Decryption::default() };
         let Some(opener) = &keys.opener else { return Decryption::default() };
         let (opened, failed) = (opener.opened(), opener.failed());
         Decryption {
@@ -388,7 +388,7 @@ impl Tracker {
 
     /// How far the exchange of application data came; `None` where nothing of the session was opened.
     pub(super) fn exchange(&mut self) -> Option<Outcome> {
-        let keys = self.keys.as_mut()?;
+        let keys = self.handshake.keys.as_mut()?;
         if keys.opener.as_ref().is_none_or(|opener| opener.opened() == PerSide::default()) {
             return None;
         }
@@ -397,7 +397,7 @@ impl Tracker {
     }
 
     fn side(&self, way: Way) -> Side {
-        if self.client == Some(way) { Side::Client } else { Side::Server }
+        if self.handshake.client == Some(way) { Side::Client } else { Side::Server }
     }
 
     /// Keeps an alert that was read.
@@ -424,8 +424,8 @@ impl Tracker {
                 self.inner_handshake(way, seen, &message, content);
             }
             Inner::HandshakeUnread { typ, .. } => {
-                if typ == HandshakeType::CERTIFICATE && self.client != Some(way) {
-                    self.certificate_at = Some(seen.at);
+                if typ == HandshakeType::CERTIFICATE && self.handshake.client != Some(way) {
+                    self.handshake.certificate_at = Some(seen.at);
                 }
                 if !late {
                     log.add(seen.at, way, What::OpenedHandshake(typ.0));
@@ -434,7 +434,7 @@ impl Tracker {
             Inner::Data(bytes) => {
                 content.data += bytes.len();
                 let side = self.side(way);
-                let early = side == Side::Client && self.ways[way].finished.is_none();
+                let early = side == Side::Client && self.handshake.ways[way].finished.is_none();
                 if late {
                     content.application.gap();
                 } else {
@@ -442,7 +442,7 @@ impl Tracker {
                 }
             }
             Inner::Other(ContentType::CHANGE_CIPHER_SPEC) => {
-                self.renegotiate(self.client == Some(way));
+                self.renegotiate(self.handshake.client == Some(way));
             }
             Inner::Other(_) => {}
         }
@@ -459,12 +459,12 @@ impl Tracker {
     }
 
     fn inner_handshake(&mut self, way: Way, seen: &SealedRecord, message: &Message<'_>, content: &mut Content<'_>) {
-        let client = self.client == Some(way);
+        let client = self.handshake.client == Some(way);
         let at = seen.at;
         match message.typ {
             HandshakeType::ENCRYPTED_EXTENSIONS if !client => {
                 content.application.early_taken = takes_early_data(&message.bytes);
-                if let Some(hello) = &mut self.server_hello {
+                if let Some(hello) = &mut self.handshake.server_hello {
                     hello.read_encrypted_extensions(&message.bytes);
                 }
             }
@@ -474,18 +474,18 @@ impl Tracker {
                 self.seldom_mut().client_certificate = Some((at, !empty));
             }
             HandshakeType::CERTIFICATE if self.is_tls13() => {
-                self.certificate_at = Some(at);
-                self.certificates = Some(Box::new(Chain::parse_tls13(&message.bytes)));
+                self.handshake.certificate_at = Some(at);
+                self.handshake.certificates = Some(Box::new(Chain::parse_tls13(&message.bytes)));
             }
             // Nobody compresses an empty one.
             HandshakeType::COMPRESSED_CERTIFICATE if client => self.seldom_mut().client_certificate = Some((at, true)),
             HandshakeType::COMPRESSED_CERTIFICATE => {
-                self.certificate_at = Some(at);
-                self.certificates = Chain::parse_compressed(&message.bytes, content.limit).map(Box::new);
+                self.handshake.certificate_at = Some(at);
+                self.handshake.certificates = Chain::parse_compressed(&message.bytes, content.limit).map(Box::new);
             }
             HandshakeType::FINISHED if client && self.is_tls13() => self.finish_handshake(way, at),
             HandshakeType::FINISHED => {
-                self.ways[way].finished.get_or_insert(at);
+                self.handshake.ways[way].finished.get_or_insert(at);
             }
             HandshakeType::CLIENT_HELLO if client => {
                 content.client_hello = Some(Box::new(ClientHello::parse(&message.bytes)));
@@ -499,17 +499,17 @@ impl Tracker {
 
     /// A record was opened: its sender's state takes it for what it is.
     fn opened(&mut self, way: Way, seen: &SealedRecord, data: usize, log: &mut Log) {
-        let before_finished = self.is_tls13() && self.ways[way].finished.is_none();
-        let state = &mut self.ways[way];
-        state.note_opened(seen.offset);
+        let before_finished = self.is_tls13() && self.handshake.ways[way].finished.is_none();
+        self.ways[way].note_opened(seen.offset);
         if data > 0 {
-            if before_finished && self.client == Some(way) {
-                self.ways[way].early = self.ways[way].early.saturating_add(1);
+            if before_finished && self.handshake.client == Some(way) {
+                self.handshake.ways[way].early = self.handshake.ways[way].early.saturating_add(1);
                 log.run(seen.at, way, What::EarlyData(1, u64::from(seen.len)));
             } else {
                 self.data(way, seen, true, log);
             }
         } else if before_finished {
+            let state = &mut self.handshake.ways[way];
             state.flight = state.flight.saturating_add(1);
         }
     }

@@ -5,6 +5,7 @@ mod closing;
 mod facts;
 mod finish;
 mod flow;
+mod handshake;
 mod keyed;
 mod log;
 mod query;

@@ -12,9 +12,8 @@ use crate::tls::{Sniff, looks_like_tls};
 const PLAIN_KEPT: usize = 160;
 
 /// Reads both directions.
+#[repr(C)]
 pub struct Reading {
-    /// The TLS in them, once there is some.
-    pub tls: Option<Box<Tracker>>,
     /// What was spoken before TLS.
     pub prelude: Option<Box<Prelude>>,
     /// First bytes of a direction that is not TLS, and their frame.
@@ -23,6 +22,8 @@ pub struct Reading {
     /// Of its TLS, no more than the lengths of records counts: a guess, for looking ahead.
     calm: PerWay<bool>,
     client: Option<Way>,
+    /// The TLS in them, once there is some.
+    pub tls: Option<Tracker>,
 }
 
 /// The first bytes of a direction that does not speak TLS.
@@ -127,7 +128,7 @@ impl Reading {
     }
 
     fn tracker(&mut self, given: Given<'_>) -> &mut Tracker {
-        self.tls.get_or_insert_with(|| Box::write(Box::new_uninit(), Tracker::new(self.client, given.limits)))
+        self.tls.get_or_insert_with(|| Tracker::new(self.client, given.limits))
     }
 
     #[inline]

@@ -49,11 +49,11 @@ static NOTHING: Seldom = Seldom {
 impl Tracker {
     /// What few handshakes show.
     pub fn seldom(&self) -> &Seldom {
-        self.seldom.as_deref().unwrap_or(&NOTHING)
+        self.handshake.seldom.as_deref().unwrap_or(&NOTHING)
     }
 
     pub(super) fn seldom_mut(&mut self) -> &mut Seldom {
-        self.seldom.get_or_insert_default()
+        self.handshake.seldom.get_or_insert_default()
     }
 
     /// A handshake after the first begins, if this is the side that counts.

@@ -3,8 +3,8 @@
 use crate::base::{At, Time, prefetch};
 use crate::tls::RECORD_HEADER;
 
-/// What one direction did. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`]. Most records need the first two
-/// lines of memory, and of the opposite direction the first.
+/// What the records of one direction are counted by. Its fields stand in the order of how often they are used: see [`crate::tcp::Half`]. Of the
+/// opposite direction most records need the first line of memory alone.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct WayState {
@@ -40,6 +40,14 @@ pub struct WayState {
     says: bool,
     /// The newest two records.
     newest: [Option<Newest>; 2],
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(std::mem::offset_of!(WayState, newest) == 64 && size_of::<WayState>() == 128);
+
+/// What one direction passed on its way, and what else few records need.
+#[derive(Clone, Debug, Default)]
+pub struct Milestones {
     /// Length of the first record of application data: TLS 1.3 session tickets come in equals.
     first_len: u16,
     /// TLS 1.3 padding per record, once calibrated.
@@ -66,12 +74,7 @@ pub struct WayState {
     pub flight: u32,
     /// 0-RTT records.
     pub early: u32,
-    /// Up to the end of the line.
-    _rest: [u64; 2],
 }
-
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(std::mem::offset_of!(WayState, newest) == 64 && std::mem::offset_of!(WayState, first_len) == 128);
 
 /// A [`SealedRecord`] but for its [`Kind`]: half a line of memory.
 #[derive(Clone, Copy, Debug)]
@@ -130,9 +133,9 @@ const BLOCK: u16 = 32;
 impl WayState {
     /// Takes note of a complete record.
     #[inline]
-    pub(super) fn see(&mut self, seen: &SealedRecord) {
+    pub(super) fn see(&mut self, passed: &mut Milestones, seen: &SealedRecord) {
         if self.says {
-            self.said = self.last().map(|last| (last.at, last.knew));
+            passed.said = self.last().map(|last| (last.at, last.knew));
             self.says = false;
         }
         self.take_down(seen);
@@ -178,19 +181,13 @@ impl WayState {
 
     /// The frame of the newest record of application data that is not of an alert's length, and how much of the opposite direction's stream
     /// its sender had acknowledged with it.
-    pub fn last_app(&self) -> Option<(At, u64)> {
-        if self.says { self.last().map(|last| (last.at, last.knew)) } else { self.said }
+    pub fn last_app(&self, passed: &Milestones) -> Option<(At, u64)> {
+        if self.says { self.last().map(|last| (last.at, last.knew)) } else { passed.said }
     }
 
     /// The newest of those whose sender had all of the opposite direction's application data: only such a record can be the answer to it.
     pub fn last_answer(&self) -> Option<At> {
         self.answer_time.map(|time| At::new(time, self.answer_frame, self.answer_file))
-    }
-
-    /// Length of a TLS 1.3 record with an alert, of which one without padding has `bare`; and whether it may be padded beyond that.
-    #[inline]
-    pub(super) fn alert_len(&self, bare: u16) -> (u16, bool) {
-        (bare.saturating_add(self.padding.unwrap_or(0)), self.padding.is_none())
     }
 
     /// Takes note of the length of an encrypted record, tag left out.
@@ -209,35 +206,35 @@ impl WayState {
 
     /// Takes note of a record of application data in a direction of which no more than `calm` is to be known, while `peer` says nothing.
     #[inline(always)]
-    pub(super) fn skim(&mut self, calm: Calm, peer: &WayState, seen: &SealedRecord) {
+    pub(super) fn skim(&mut self, passed: &mut Milestones, calm: Calm, peer: &WayState, seen: &SealedRecord) {
         self.measure(seen.len.saturating_sub(calm.tag.into()));
         if calm.tls13 && fits_alert(seen.len, (calm.alert, calm.may_be_padded)) {
-            self.see(seen);
+            self.see(passed, seen);
             self.short_records = self.short_records.saturating_add(1);
         } else {
             self.take_down(seen);
             if !self.says {
-                (self.says, self.said) = (true, None);
+                (self.says, passed.said) = (true, None);
             }
-            self.count(peer, seen, calm.tickets_possible);
+            self.count(passed, peer, seen, calm.tickets_possible);
         }
     }
 
     /// Counts a record of application data after the handshake, while `peer` says nothing. `tickets_possible`: it may be a session ticket.
-    pub(super) fn say(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
+    pub(super) fn say(&mut self, passed: &mut Milestones, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
         // What was held back while its keys were not known is said late.
         self.says = self.last().is_some_and(|last| last.offset == seen.offset);
-        self.said = Some((seen.at, seen.knew)).filter(|_| !self.says);
-        self.count(peer, seen, tickets_possible);
+        passed.said = Some((seen.at, seen.knew)).filter(|_| !self.says);
+        self.count(passed, peer, seen, tickets_possible);
     }
 
     #[inline(always)]
-    fn count(&mut self, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
+    fn count(&mut self, passed: &mut Milestones, peer: &WayState, seen: &SealedRecord, tickets_possible: bool) {
         self.app_records = self.app_records.saturating_add(1);
         self.app_bytes += u64::from(seen.len);
         self.last_app_end = seen.end();
         // Two equal records before anything else are the tickets most servers send, not an answer.
-        if self.app_records <= 2 && self.count_first(seen) && tickets_possible {
+        if self.app_records <= 2 && passed.count_first(self.app_records, seen) && tickets_possible {
             self.answer_time = None;
         } else if seen.knew >= peer.last_app_end {
             let At { time, frame, file } = seen.at;
@@ -251,28 +248,37 @@ impl WayState {
         self.turn = peer.app_records;
     }
 
-    /// Counts the first or second record of application data; whether it is the second, and as long as the first.
-    // Apart: else what this looks at is fetched for every record, from a line of memory that no other needs.
-    #[inline(never)]
-    fn count_first(&mut self, seen: &SealedRecord) -> bool {
-        if self.app_records > 1 {
-            return self.first_len == seen.len;
-        }
-        (self.first_app, self.first_len) = (Some(seen.at), seen.len);
-        false
-    }
-
     /// Has each line of memory that the next record needs brought into the caches.
     #[inline]
     pub fn prefetch(&self) {
         prefetch(self);
         prefetch(&self.newest);
     }
+}
 
-    /// The same for what the session's end needs beside that.
-    pub fn prefetch_end(&self) {
-        prefetch(&self.first_len);
-        prefetch(&self.flight);
+impl Milestones {
+    /// Length of a TLS 1.3 record with an alert, of which one without padding has `bare`; and whether it may be padded beyond that.
+    #[inline]
+    pub(super) fn alert_len(&self, bare: u16) -> (u16, bool) {
+        (bare.saturating_add(self.padding.unwrap_or(0)), self.padding.is_none())
+    }
+
+    /// Counts the first or second record of application data; whether it is the second, and as long as the first.
+    // Apart: else what this looks at is fetched for every record, from a line of memory that no other needs.
+    #[inline(never)]
+    fn count_first(&mut self, number: u32, seen: &SealedRecord) -> bool {
+        if number > 1 {
+            return self.first_len == seen.len;
+        }
+        (self.first_app, self.first_len) = (Some(seen.at), seen.len);
+        false
+    }
+
+    /// Has this brought into the caches.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self);
+        prefetch(&self.early);
     }
 }
 
