@@ -38,13 +38,13 @@ impl Analyzer {
         }
         let (mut flows, mut states) = (ahead.iter(), ahead.iter());
         flows.by_ref().take(FLOWS_AHEAD).for_each(|soon| self.prefetch_flow(soon));
-        states.by_ref().take(AHEAD).for_each(|soon| self.prefetch_next(soon));
+        states.by_ref().take(AHEAD).for_each(|soon| self.prefetch_tls(soon));
         for (frame, here) in frames.iter().zip(&ahead) {
             if let Some(soon) = flows.next() {
                 self.prefetch_flow(soon);
             }
             if let Some(soon) = states.next() {
-                self.prefetch_next(soon);
+                self.prefetch_tls(soon);
             }
             if !usual(frame).is_some_and(|segment| self.ordinary(&segment, here.place)) {
                 // Read anew: what is handed on would have to be in memory, for each frame, for the sake of the few that are out of the ordinary.
@@ -75,16 +75,16 @@ impl Analyzer {
     fn prefetch_flow(&self, ahead: &Ahead) {
         match ahead.place.and_then(|place| self.flows.get(place)) {
             Some(flow) if ahead.turns => flow.prefetch_rest(),
-            Some(flow) => flow.prefetch(ahead.way, ahead.has_data),
+            Some(flow) => flow.prefetch(ahead.way),
             None => {}
         }
     }
 
-    /// The same for what can be asked for once that is there: the connection's TLS, above all.
+    /// The same for what can be asked for once that is there: the connection's TLS.
     #[inline]
-    fn prefetch_next(&self, ahead: &Ahead) {
-        if let Some(flow) = ahead.place.and_then(|place| self.flows.get(place)) {
-            flow.prefetch_next(ahead.way, ahead.has_data);
+    fn prefetch_tls(&self, ahead: &Ahead) {
+        if let Some(flow) = ahead.place.filter(|_| ahead.has_data).and_then(|place| self.flows.get(place)) {
+            flow.prefetch_tls(ahead.way);
         }
     }
 }

@@ -95,11 +95,11 @@ impl Flow {
         Box::write(Box::new_uninit(), Flow::new(key, stream, at, limits))
     }
 
-    /// Has the memory that the next segment of `way` will need brought into the caches; `with_data`: there is payload in it.
+    /// Has the memory that the next segment of `way` will need brought into the caches.
     #[inline]
-    pub fn prefetch(&self, way: Way, with_data: bool) {
+    pub fn prefetch(&self, way: Way) {
         prefetch(self);
-        self.conn.prefetch(way, with_data);
+        self.conn.prefetch(way);
     }
 
     /// The same for a segment that opens or closes something, of either way.
@@ -108,11 +108,10 @@ impl Flow {
         self.conn.prefetch_rest();
     }
 
-    /// The same for what can be asked for once that is there.
+    /// The same for what payload needs beside that, and can be asked for once that is there.
     #[inline]
-    pub fn prefetch_next(&self, way: Way, with_data: bool) {
-        self.conn.prefetch_next(way);
-        if let Some(tls) = self.reading.tls.as_ref().filter(|_| with_data) {
+    pub fn prefetch_tls(&self, way: Way) {
+        if let Some(tls) = &self.reading.tls {
             tls.prefetch(way);
             if !self.reading.is_calm(way) {
                 tls.handshake.prefetch(way);

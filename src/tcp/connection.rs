@@ -107,25 +107,19 @@ impl Connection {
         &self.halves[way]
     }
 
-    /// Has the memory that the next segment of `way` will need brought into the caches; `with_data`: there is payload in it.
+    /// Has the memory that the next segment of `way` will need brought into the caches.
     #[inline]
-    pub fn prefetch(&self, way: Way, with_data: bool) {
+    pub fn prefetch(&self, way: Way) {
         let peer = &self.halves[way.opposite()];
         prefetch(&self.key);
         prefetch(peer);
-        self.halves[way].prefetch(with_data);
-    }
-
-    /// The same for what can be asked for once that is there.
-    #[inline]
-    pub fn prefetch_next(&self, way: Way) {
-        self.halves[way].prefetch_slot();
+        self.halves[way].prefetch();
     }
 
     /// The same for all that its beginning and its end need.
     pub fn prefetch_rest(&self) {
         for way in [Way::AtoB, Way::BtoA] {
-            self.prefetch(way, true);
+            self.prefetch(way);
             self.halves[way].prefetch_end();
         }
         prefetch(&self.bases);

@@ -205,24 +205,14 @@ impl Half {
 
     /// Has the lines of memory that a segment needs brought into the caches.
     #[inline]
-    pub(super) fn prefetch(&self, with_data: bool) {
+    pub(super) fn prefetch(&self) {
         prefetch(self);
-        if with_data {
-            prefetch(&self.last_data);
-        }
-    }
-
-    /// The same for where the next segment will be remembered. It waits for the first line.
-    #[inline]
-    pub(super) fn prefetch_slot(&self) {
-        if let Some(slot) = self.recent.get(usize::from(self.slot)) {
-            prefetch(slot);
-        }
+        prefetch(&self.recent);
+        prefetch(&self.last_data);
     }
 
     /// The same for what the connection's end needs beside that.
     pub(super) fn prefetch_end(&self) {
-        prefetch(&self.recent);
         prefetch(&self.source);
     }
 
