@@ -13,9 +13,9 @@ use crate::session::Flow;
 pub const BATCH: usize = 64;
 
 /// So many frames before its turn a connection's TLS state is asked for.
-const AHEAD: usize = 6;
+const AHEAD: usize = 3;
 /// So many frames before its turn the connection itself is asked for: not all at once, as only so many lines of memory can be on their way.
-const FLOWS_AHEAD: usize = 14;
+const FLOWS_AHEAD: usize = 12;
 
 impl Analyzer {
     /// Takes in frames, as [`push`](Analyzer::push) takes in each of them, and faster.
