@@ -226,9 +226,12 @@ impl Company {
     fn name(&self, session: &Session) -> Option<u64> {
         let name = session.tls.client_hello.as_ref()?.server_name.as_ref()?.bytes();
         let mut hasher = self.names.build_hasher();
-        for part in name.chunks(8) {
-            hasher.write_u64(part.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase())));
+        let (words, rest) = name.as_chunks();
+        for mut word in words.iter().copied() {
+            word.make_ascii_lowercase();
+            hasher.write_u64(u64::from_be_bytes(word));
         }
+        hasher.write_u64(rest.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase())));
         hasher.write_usize(name.len());
         Some(hasher.finish())
     }
