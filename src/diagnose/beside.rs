@@ -1,7 +1,7 @@
 //! What other connections of the capture tell of a session: facts for rules, each with the frame that shows it.
 
 use crate::base::{At, Side, Span};
-use crate::diagnose::verdict::{Citation, Fact};
+use crate::diagnose::verdict::{Citation, Fact, Text};
 
 /// What is known beside a session. Each fact is there only where it can matter to that session, which is seldom: boxed, for it is handed on
 /// with every verdict.
@@ -75,7 +75,7 @@ pub struct Served {
 
 impl Elsewhere {
     /// The frame, cited. Where its session has no number nothing could point at it.
-    pub fn saw(&self, from: Side, what: impl Into<String>) -> Option<Citation> {
+    pub fn saw(&self, from: Side, what: impl Into<Text>) -> Option<Citation> {
         self.session?;
         Some(Citation { at: self.at, from: Some(from), session: self.session, fact: Fact::Saw, what: what.into() })
     }

@@ -57,12 +57,12 @@ fn settle<'r>(readings: &'r mut [(&'static Rule, Box<Reading>)], session: &Sessi
     let disputed = others.iter().any(|(_, other)| other.fault != reading.fault);
     for (other, said) in others {
         if disputed || said.fault != reading.fault {
-            let (why, decide_by) = (std::mem::take(&mut said.summary), tell::capture_at(session, Side::Server));
+            let (why, decide_by) = (std::mem::take(&mut said.summary), tell::capture_at(session, Side::Server).into());
             reading.alternatives.insert(0, Alternative { fault: said.fault, cause: other.slug, why, decide_by });
         }
     }
     if disputed {
-        let (why, decide_by) = (reading.summary.clone(), tell::capture_at(session, Side::Server));
+        let (why, decide_by) = (reading.summary.clone(), tell::capture_at(session, Side::Server).into());
         reading.alternatives.insert(0, Alternative { fault: reading.fault, cause: rule.slug, why, decide_by });
         reading.fault = Fault::Undetermined;
         reading.confidence = Confidence::Possible;
@@ -73,15 +73,15 @@ fn settle<'r>(readings: &'r mut [(&'static Rule, Box<Reading>)], session: &Sessi
 /// The verdict that says what `reading` says, which is taken out of it.
 fn assemble(session: &Session, cause: &'static str, reading: &mut Reading) -> Box<Verdict> {
     let fault_confidence = cap(session, reading.confidence);
-    let mut evidence: Vec<Citation> = Vec::new();
-    if let Some(root) = session.root() {
+    let root = session.root().map(|root| {
         let fact = if matches!(root.what, ActKind::SealedAlert { .. }) { Fact::Inferred } else { Fact::Saw };
         let mut what = tell::act(root, session);
         if matches!(&root.what, ActKind::Rst(rst) if rst.from_here) {
-            what.push_str("; it left the host captured on, with a TTL that no router has touched: that host sent it");
+            what.to_mut().push_str("; it left the host captured on, with a TTL that no router has touched: that host sent it");
         }
-        evidence.push(Citation { at: root.at, from: root.side, session: None, fact, what });
-    }
+        vec![Citation { at: root.at, from: root.side, session: None, fact, what }]
+    });
+    let mut evidence = root.unwrap_or_default();
     for citation in reading.evidence.drain(..) {
         if !evidence.iter().any(|known| known.at == citation.at && known.from == citation.from && known.fact == citation.fact) {
             evidence.push(citation);
@@ -89,16 +89,10 @@ fn assemble(session: &Session, cause: &'static str, reading: &mut Reading) -> Bo
     }
     if let Some(crossed) = &session.closing.crossed {
         let what = format!("{}; it crossed the other side's close on the wire", tell::act(crossed, session));
-        evidence.push(Citation { at: crossed.at, from: crossed.side, session: None, fact: Fact::Saw, what });
+        evidence.push(Citation { at: crossed.at, from: crossed.side, session: None, fact: Fact::Saw, what: what.into() });
     }
     if evidence.is_empty() {
-        evidence.push(Citation {
-            at: session.last,
-            from: None,
-            session: None,
-            fact: Fact::Saw,
-            what: "the session's last packet".to_owned(),
-        });
+        evidence.push(Citation { at: session.last, from: None, session: None, fact: Fact::Saw, what: "the session's last packet".into() });
     }
     evidence.sort_by_key(|citation| (citation.at.file, citation.at.frame));
     let mut told: Vec<ToldReaction> = session
@@ -173,18 +167,13 @@ fn unless_proxied(session: &Session, context: &Context, cause: &'static str, rea
     }
     let why = "what went unseen may have been a request to a proxy, at whose address this is then";
     accuse_nobody(reading, cause, "a capture of the connection from its beginning");
-    reading.alternatives.push(Alternative {
-        fault: Fault::Proxy,
-        cause: "proxy-tunnel-cut",
-        why: why.to_owned(),
-        decide_by: "its log".to_owned(),
-    });
+    reading.alternatives.push(Alternative { fault: Fault::Proxy, cause: "proxy-tunnel-cut", why: why.into(), decide_by: "its log".into() });
 }
 
 /// Makes a reading nothing more than one that is possible.
-fn accuse_nobody(reading: &mut Reading, cause: &'static str, decide_by: &str) {
+fn accuse_nobody(reading: &mut Reading, cause: &'static str, decide_by: &'static str) {
     let why = reading.summary.clone();
-    reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by: decide_by.to_owned() });
+    reading.alternatives.insert(0, Alternative { fault: reading.fault, cause, why, decide_by: decide_by.into() });
     reading.fault = Fault::Undetermined;
     reading.confidence = Confidence::Possible;
 }

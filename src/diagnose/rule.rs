@@ -1,7 +1,7 @@
 //! What a rule is: a cause with its name, its manual and its check.
 
 use crate::diagnose::beside::Beside;
-use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fault, Impact, RuledOut};
+use crate::diagnose::verdict::{Alternative, Citation, Confidence, Fault, Impact, RuledOut, Text};
 use crate::session::{Ending, Phase, Session};
 
 /// One cause. Each lives in a file of its own, and the file's `//!` lines are its manual page.
@@ -78,7 +78,7 @@ pub struct Reading {
     /// What it cost.
     pub impact: Impact,
     /// One sentence, lower case.
-    pub summary: String,
+    pub summary: Text,
     /// The frames that prove it, beside those of the root event.
     pub evidence: Vec<Citation>,
     /// Who is excluded.
@@ -86,12 +86,12 @@ pub struct Reading {
     /// What else it can be.
     pub alternatives: Vec<Alternative>,
     /// What to do.
-    pub advice: Vec<String>,
+    pub advice: Vec<Text>,
 }
 
 impl Reading {
     /// A reading with nothing but its sentence. Boxed, since it goes from hand to hand, and built where it stays.
-    pub fn new(fault: Fault, confidence: Confidence, impact: Impact, summary: impl Into<String>) -> Box<Reading> {
+    pub fn new(fault: Fault, confidence: Confidence, impact: Impact, summary: impl Into<Text>) -> Box<Reading> {
         Box::write(
             Box::new_uninit(),
             Reading {
@@ -114,25 +114,19 @@ impl Reading {
     }
 
     /// Excludes a party.
-    pub fn rule_out(mut self: Box<Self>, fault: Fault, why: impl Into<String>) -> Box<Reading> {
+    pub fn rule_out(mut self: Box<Self>, fault: Fault, why: impl Into<Text>) -> Box<Reading> {
         self.ruled_out.push(RuledOut { fault, why: why.into() });
         self
     }
 
     /// Names another reading, and what would decide.
-    pub fn or(
-        mut self: Box<Self>,
-        fault: Fault,
-        cause: &'static str,
-        why: impl Into<String>,
-        decide_by: impl Into<String>,
-    ) -> Box<Reading> {
+    pub fn or(mut self: Box<Self>, fault: Fault, cause: &'static str, why: impl Into<Text>, decide_by: impl Into<Text>) -> Box<Reading> {
         self.alternatives.push(Alternative { fault, cause, why: why.into(), decide_by: decide_by.into() });
         self
     }
 
     /// Says what to do.
-    pub fn advise(mut self: Box<Self>, what: impl Into<String>) -> Box<Reading> {
+    pub fn advise(mut self: Box<Self>, what: impl Into<Text>) -> Box<Reading> {
         self.advice.push(what.into());
         self
     }

@@ -1,7 +1,7 @@
 //! Facts in words: what rules say of acts, times and frames.
 
 use crate::base::{At, Side, Span};
-use crate::diagnose::verdict::{Citation, Fact};
+use crate::diagnose::verdict::{Citation, Fact, Text};
 use crate::session::{Act, ActKind, CloseNotify, RstKind, SealedReading, Session};
 use crate::tls::{Alert, AlertDescription};
 
@@ -32,10 +32,10 @@ pub fn alert(alert: Alert) -> String {
 }
 
 /// What an act was: `FIN with no close_notify before it`.
-pub fn act(act: &Act, session: &Session) -> String {
+pub fn act(act: &Act, session: &Session) -> Text {
     let announced = act.side.is_some_and(|side| session.announced(side));
     match &act.what {
-        ActKind::Alert(of) => format!("{}, in clear", alert(*of)),
+        ActKind::Alert(of) => format!("{}, in clear", alert(*of)).into(),
         ActKind::SealedAlert { len, reading: SealedReading::CloseNotify } => {
             sealed(*len, " that can only be a close_notify by its length and place")
         }
@@ -45,40 +45,42 @@ pub fn act(act: &Act, session: &Session) -> String {
         ActKind::SealedAlert { len, reading: SealedReading::Unclear } => {
             sealed(*len, ", the length of an alert; what it says cannot be known without the keys")
         }
-        ActKind::Fin if !session.tls.seen => "FIN".to_owned(),
-        ActKind::Fin if announced => "FIN after its close_notify".to_owned(),
+        ActKind::Fin if !session.tls.seen => "FIN".into(),
+        ActKind::Fin if announced => "FIN after its close_notify".into(),
         ActKind::Fin if act.side.is_some_and(|side| session.close_notify[side] == CloseNotify::Unknown) => {
-            "FIN; whether a close_notify came before it cannot be told".to_owned()
+            "FIN; whether a close_notify came before it cannot be told".into()
         }
-        ActKind::Fin => "FIN with no close_notify before it".to_owned(),
+        ActKind::Fin => "FIN with no close_notify before it".into(),
         ActKind::Rst(rst) => match rst.kind {
-            RstKind::Refusal => "RST in answer to the SYN".to_owned(),
-            RstKind::Active => format!("RST with ACK and a window of {}: sent by the owner of a living socket", rst.window),
-            RstKind::Reply if rst.after_own_close => "RST in answer to a segment that came after its own close".to_owned(),
-            RstKind::Reply => "RST without ACK: in answer to a segment for which there is no socket (any more)".to_owned(),
+            RstKind::Refusal => "RST in answer to the SYN".into(),
+            RstKind::Active => format!("RST with ACK and a window of {}: sent by the owner of a living socket", rst.window).into(),
+            RstKind::Reply if rst.after_own_close => "RST in answer to a segment that came after its own close".into(),
+            RstKind::Reply => "RST without ACK: in answer to a segment for which there is no socket (any more)".into(),
         },
-        ActKind::Icmp { from, kind } => format!("ICMP type {} code {} from {from}", kind.typ, kind.code),
-        ActKind::Unanswered { retransmissions } => format!("sent {} and never answered", plural(u64::from(*retransmissions), "time")),
+        ActKind::Icmp { from, kind } => format!("ICMP type {} code {} from {from}", kind.typ, kind.code).into(),
+        ActKind::Unanswered { retransmissions } => {
+            format!("sent {} and never answered", plural(u64::from(*retransmissions), "time")).into()
+        }
     }
 }
 
 /// A record of which only the length is known. (Of most sessions it is said, so it is put together without a formatter.)
-fn sealed(len: u16, what: &str) -> String {
-    ["an encrypted record of ", &len.to_string(), " bytes", what].concat()
+fn sealed(len: u16, what: &str) -> Text {
+    ["an encrypted record of ", itoa::Buffer::new().format(len), " bytes", what].concat().into()
 }
 
 /// A frame that shows something.
-pub fn saw(at: At, from: Side, what: impl Into<String>) -> Option<Citation> {
+pub fn saw(at: At, from: Side, what: impl Into<Text>) -> Option<Citation> {
     Some(Citation { at, from: Some(from), session: None, fact: Fact::Saw, what: what.into() })
 }
 
 /// A frame from which something follows.
-pub fn inferred(at: At, from: Side, what: impl Into<String>) -> Option<Citation> {
+pub fn inferred(at: At, from: Side, what: impl Into<Text>) -> Option<Citation> {
     Some(Citation { at, from: Some(from), session: None, fact: Fact::Inferred, what: what.into() })
 }
 
 /// Bytes that should be there.
-pub fn missing(at: At, from: Side, bytes: u64, what: impl Into<String>) -> Option<Citation> {
+pub fn missing(at: At, from: Side, bytes: u64, what: impl Into<Text>) -> Option<Citation> {
     Some(Citation { at, from: Some(from), session: None, fact: Fact::Missing(bytes), what: what.into() })
 }
 

@@ -1,9 +1,13 @@
 //! The verdict on one session: who, how, whose fault, how sure, and by which frames.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::base::{At, Side};
 use crate::session::{ClosedBy, Ending};
+
+/// What is said in words. Most of it says the same of every session, and needs no memory then.
+pub type Text = Cow<'static, str>;
 
 /// Who must act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,7 +136,7 @@ pub struct Citation {
     /// How it is known.
     pub fact: Fact,
     /// What it shows, in words. May hold text from the network: printers escape it.
-    pub what: String,
+    pub what: Text,
 }
 
 /// A party the evidence excludes.
@@ -141,7 +145,7 @@ pub struct RuledOut {
     /// Who.
     pub fault: Fault,
     /// Why.
-    pub why: String,
+    pub why: Text,
 }
 
 /// Another reading that the evidence does not exclude.
@@ -152,9 +156,9 @@ pub struct Alternative {
     /// The cause it would be, by slug.
     pub cause: &'static str,
     /// Why it is possible.
-    pub why: String,
+    pub why: Text,
     /// What would decide it. May hold a command to type.
-    pub decide_by: String,
+    pub decide_by: Text,
 }
 
 /// A later closing act and the frame that provoked it, for the report.
@@ -165,7 +169,7 @@ pub struct ToldReaction {
     /// Who reacted.
     pub from: Option<Side>,
     /// What it was.
-    pub what: String,
+    pub what: Text,
     /// What it answers.
     pub to: At,
 }
@@ -190,7 +194,7 @@ pub struct Verdict {
     /// What it cost.
     pub impact: Impact,
     /// One sentence, lower case, understandable alone. May hold text from the network: printers escape it.
-    pub summary: String,
+    pub summary: Text,
     /// The frames that prove it; never empty.
     pub evidence: Vec<Citation>,
     /// What the root event provoked.
@@ -200,7 +204,7 @@ pub struct Verdict {
     /// What else it can have been.
     pub alternatives: Vec<Alternative>,
     /// What to do next: one imperative sentence each, the first the most useful.
-    pub advice: Vec<String>,
+    pub advice: Vec<Text>,
 }
 
 impl Verdict {

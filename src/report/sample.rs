@@ -87,7 +87,7 @@ fn verdict(session: &Session, fault: Fault, cause: &'static str, summary: &str) 
         fault_confidence: Confidence::Likely,
         cause,
         impact: Impact::Unknown,
-        summary: summary.to_owned(),
+        summary: summary.to_owned().into(),
         evidence: vec![Citation { at: session.last, from: Some(Side::Server), session: None, fact: Fact::Saw, what: "FIN".into() }],
         reactions: Vec::new(),
         ruled_out: Vec::new(),
@@ -211,12 +211,12 @@ pub(crate) fn hostile() -> (Session, Verdict) {
     let evil = "=cmd|'/c calc'!A1\x1b[2J\u{202e}<script>|`\r\n,\"";
     let (mut s, mut v) = refused_hello(23, 5_000);
     s.tls.client_hello = Some(hello(evil));
-    evil.clone_into(&mut v.summary);
-    v.evidence[0].what = evil.to_owned();
-    v.reactions = vec![ToldReaction { at: s.last, from: None, what: evil.to_owned(), to: s.last }];
-    v.ruled_out = vec![RuledOut { fault: Fault::Network, why: evil.to_owned() }];
-    v.alternatives = vec![Alternative { fault: Fault::Proxy, cause: "injected-reset", why: evil.to_owned(), decide_by: evil.to_owned() }];
-    v.advice = vec![evil.to_owned()];
+    v.summary = evil.into();
+    v.evidence[0].what = evil.into();
+    v.reactions = vec![ToldReaction { at: s.last, from: None, what: evil.into(), to: s.last }];
+    v.ruled_out = vec![RuledOut { fault: Fault::Network, why: evil.into() }];
+    v.alternatives = vec![Alternative { fault: Fault::Proxy, cause: "injected-reset", why: evil.into(), decide_by: evil.into() }];
+    v.advice = vec![evil.into()];
     (s, v)
 }
 
@@ -236,9 +236,9 @@ pub(crate) fn pattern() -> Pattern {
         silence: Some(Span::from_secs(60)),
         fault: Fault::Proxy,
         confidence: Confidence::Likely,
-        summary: verdict.summary,
+        summary: verdict.summary.into_owned(),
         evidence: verdict.evidence,
-        advice: verdict.advice,
+        advice: verdict.advice.into_iter().map(Into::into).collect(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::diagnose::company::moments::Moment;
 use crate::diagnose::company::silences::{How, Parties, Silence};
 use crate::diagnose::pattern::{Pattern, PatternKind};
 use crate::diagnose::tell;
-use crate::diagnose::verdict::{Citation, Confidence, Fault};
+use crate::diagnose::verdict::{Citation, Confidence, Fault, Text};
 use crate::session::Session;
 
 /// Patterns told of one capture.
@@ -136,7 +136,7 @@ impl Patterns {
             fault,
             confidence,
             summary,
-            evidence: cite(alike.iter().rev().map(|silence| (silence.elsewhere(), silence.from)), &what),
+            evidence: cite(alike.iter().rev().map(|silence| (silence.elsewhere(), silence.from)), what),
             advice,
         };
         self.note(known, Key::Silence(*parties, newest.how, newest.long), found);
@@ -280,8 +280,9 @@ fn numbers(sessions: impl Iterator<Item = Elsewhere>) -> Vec<u32> {
 }
 
 /// The newest few frames, in their order.
-fn cite(frames: impl Iterator<Item = (Elsewhere, Side)>, what: &str) -> Vec<Citation> {
-    let mut cited: Vec<Citation> = frames.filter_map(|(frame, from)| frame.saw(from, what)).take(CITED).collect();
+fn cite(frames: impl Iterator<Item = (Elsewhere, Side)>, what: impl Into<Text>) -> Vec<Citation> {
+    let what = what.into();
+    let mut cited: Vec<Citation> = frames.filter_map(|(frame, from)| frame.saw(from, what.clone())).take(CITED).collect();
     cited.sort_by_key(|cited| (cited.at.file, cited.at.frame));
     cited
 }

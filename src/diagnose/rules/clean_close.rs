@@ -146,12 +146,12 @@ fn check(session: &Session, _: &Context) -> Option<Box<Reading>> {
     if closer == Side::Server && session.crossed_by_request() {
         reading.impact = Impact::Unknown;
         reading.summary =
-            "the server said close_notify before it closed, while the client was still sending: what came after it was not read".to_owned();
+            "the server said close_notify before it closed, while the client was still sending: what came after it was not read".into();
     }
     if empty {
         reading.summary =
             "the client said close_notify right after the handshake, without having asked for anything: a check, or a spare connection"
-                .to_owned();
+                .into();
         reading = reading.or(
             Fault::Undetermined,
             "certificate-rejected",

@@ -102,13 +102,13 @@ pub fn explain(session: &Session, _: &Context) -> Box<Reading> {
     if session.only_login_encrypted() {
         let mut reading = reading;
         reading.summary =
-            "only the login was encrypted, as both sides agreed; how the plain part behind it ended is not judged here".to_owned();
+            "only the login was encrypted, as both sides agreed; how the plain part behind it ended is not judged here".into();
         reading.fault = Fault::None;
         return reading;
     }
     if session.hidden_by_padding() {
         let mut reading = reading;
-        reading.summary = format!("the session ended with {how}{by}; padded records hide whether a close_notify announced it");
+        reading.summary = format!("the session ended with {how}{by}; padded records hide whether a close_notify announced it").into();
         return reading.advise("Take a key log (SSLKEYLOGFILE) of either end: only that tells what the last records are.");
     }
     if let Some((side, ActKind::Rst(rst))) = side.zip(session.root().map(|root| &root.what)).filter(|_| session.ending == Ending::Rst)
