@@ -45,8 +45,9 @@ pub struct WayState {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(std::mem::offset_of!(WayState, newest) == 64 && size_of::<WayState>() == 128);
 
-/// What one direction passed on its way, and what else few records need.
+/// What one direction passed on its way, and what else few records need: two lines of memory at most, or three where it begins within one.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct Milestones {
     /// Length of the first record of application data: TLS 1.3 session tickets come in equals.
     first_len: u16,
@@ -75,6 +76,9 @@ pub struct Milestones {
     /// 0-RTT records.
     pub early: u32,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Milestones>() <= 128);
 
 /// A [`SealedRecord`] but for its [`Kind`]: half a line of memory.
 #[derive(Clone, Copy, Debug)]
@@ -278,6 +282,7 @@ impl Milestones {
     #[inline]
     pub fn prefetch(&self) {
         prefetch(self);
+        prefetch(&self.finished);
         prefetch(&self.early);
     }
 }
