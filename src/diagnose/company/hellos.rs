@@ -93,8 +93,8 @@ impl Hellos {
         let at = Elsewhere { at: session.tls.client_hello_at?, session: session.tcp_stream };
         let mut few = false;
         let mut contrasts = Vec::new();
-        for within in [Some(Within::Server(sort.server)), name.map(Within::Name)].into_iter().flatten() {
-            let list = self.places.of(&within);
+        for within in [Some(Within::Server(sort.server)), name.map(Within::Name)].iter().flatten() {
+            let list = self.places.of(within);
             let place = list.iter().position(|known| known.sort == sort).unwrap_or(list.len());
             if place == list.len() && place < SORTS {
                 list.push(Fared {
@@ -121,7 +121,9 @@ impl Hellos {
                 known.passed_at = Some(at);
                 remember(&mut known.passed_clients, session.ends.client.ip);
             }
-            contrasts.extend(contrast(list, within).map(|contrast| (within, contrast)));
+            if let Some(contrast) = contrast(list, *within) {
+                contrasts.push((*within, contrast));
+            }
         }
         Some((contrasts, few))
     }

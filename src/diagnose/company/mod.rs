@@ -255,13 +255,13 @@ impl Company {
     }
 
     fn learn_race(&mut self, session: &Session, name: Option<u64>, touched: &mut Vec<Touched>) {
-        let Some((parties, from, to)) = &self.races.learn(session, name) else { return };
+        let Some(when) = self.races.learn(session, name) else { return };
         // As a rule; else each party would be moved only to be looked up.
         if self.awaited.is_empty() {
             return;
         }
-        for party in parties.iter().flatten() {
-            self.touch(touched, Topic::Race(*party), (*from, *to));
+        for party in races::parties(session, name).iter().flatten() {
+            self.touch(touched, Topic::Race(*party), when);
         }
     }
 

@@ -67,14 +67,13 @@ impl Races {
         parties(session, name).iter().flatten().for_each(|party| self.used.prefetch(party));
     }
 
-    /// Notes a session that was used. What it may have won against: the parties, and from when to when those would have begun.
-    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<([Option<Party>; 3], Time, Time)> {
+    /// Notes a session that was used. From when to when those that it may have won against would have begun.
+    pub(super) fn learn(&mut self, session: &Session, name: Option<u64>) -> Option<(Time, Time)> {
         self.learn_host(session);
         let up = session.opening.established.filter(|_| session.opening.syn.is_some() && was_used(session))?;
         let over = session.root().map_or(session.last, |root| root.at).time;
         let used = Used { began: Elsewhere { at: session.first, session: session.tcp_stream }, up: up.time, over };
-        let parties = parties(session, name);
-        for party in parties.iter().flatten() {
+        for party in parties(session, name).iter().flatten() {
             let list = self.used.of(party);
             if list.len() >= REMEMBERED {
                 list.pop_front();
@@ -82,7 +81,7 @@ impl Races {
             list.push_back(used);
         }
         let began = used.began.at.time;
-        Some((parties, began.plus(Span::from_nanos(-LATEST.nanos())), began.plus(LATEST)))
+        Some((began.plus(Span::from_nanos(-LATEST.nanos())), began.plus(LATEST)))
     }
 
     fn learn_host(&mut self, session: &Session) {
@@ -143,7 +142,7 @@ impl Races {
 }
 
 /// The parties a session stands for.
-fn parties(session: &Session, name: Option<u64>) -> [Option<Party>; 3] {
+pub(super) fn parties(session: &Session, name: Option<u64>) -> [Option<Party>; 3] {
     let (client, server) = (session.ends.client.ip, session.ends.server);
     let host = session.side(Side::Client).mac.map(|mac| Party::Host(mac, server.port, client.is_ipv6()));
     [Some(Party::Address(client, server)), name.map(|name| Party::Name(client, name)), host]
