@@ -73,6 +73,7 @@ impl Handshake {
         self.ways[way].prefetch();
         self.ways[way.opposite()].prefetch();
         prefetch(&self.server_hello);
+        prefetch(&self.client);
     }
 
     /// The same for the session's end.
@@ -83,6 +84,7 @@ impl Handshake {
             self.ways[way].prefetch();
         }
         prefetch(&self.server_hello);
+        prefetch(&self.client);
         prefetch(&self.client_hello_at);
     }
 }
